@@ -1,0 +1,1 @@
+"""From frames to the ledger and on to the sinks."""

@@ -1,0 +1,1 @@
+"""One module per store; the module's name is its registration."""

@@ -1,0 +1,1 @@
+"""Sockets, tapes and REST: bytes with a receive time, and nothing that knows a venue."""
