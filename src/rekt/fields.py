@@ -8,12 +8,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from hashlib import blake2b
 from uuid import UUID
-
-try:  # the interpreter's own C module: half the call overhead of hashlib's wrapper, same function
-    from _blake2 import blake2b
-except ImportError:  # pragma: no cover - an interpreter built without it
-    from hashlib import blake2b
 
 from .errors import UsageError
 from .model import Window
@@ -31,7 +27,7 @@ _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 def is_decimal(text: str) -> bool:
     """Whether text is a plain unsigned decimal within the bounds (no sign, exponent, space or underscore)."""
-    return len(text) <= MAX_DIGITS and _DECIMAL.fullmatch(text) is not None and float(text) <= MAX_NUMBER
+    return len(text) <= MAX_DIGITS and _DECIMAL.fullmatch(text) is not None and Decimal(text) <= MAX_NUMBER
 
 
 def canonical(text: str) -> str:
@@ -49,12 +45,12 @@ def canonical(text: str) -> str:
     return text or "0"
 
 
-def event_uid(*values: str) -> bytes:
-    """The 16-byte identity of an event: BLAKE2b over its fields joined by U+001F (INTERFACE, "uid").
+def event_uid(identity: str) -> bytes:
+    """The 16-byte identity of an event: BLAKE2b over its identifying fields joined by U+001F (INTERFACE, "uid").
 
-    The caller gives them in the interface's order, decimals already canonical, absent ones empty.
+    The caller joins them in the interface's order, decimals canonical, absent ones empty.
     """
-    return blake2b("\x1f".join(values).encode(), digest_size=16).digest()
+    return blake2b(identity.encode(), digest_size=16).digest()
 
 
 def uid_text(uid: bytes) -> str:
@@ -62,19 +58,22 @@ def uid_text(uid: bytes) -> str:
     return str(UUID(bytes=uid))
 
 
-def dollars(quantity: str, price: str) -> int:
-    """quantity × price in micro-dollars, rounded half-even once.
+def dollars(quantity: str, price: str, rate: str | None = None) -> int:
+    """quantity × price (× rate) in micro-dollars, rounded half-even once.
 
     Fast path: the product of two doubles is off by less than 4 × 2⁻⁵³ of itself; below 2⁴⁰ micro-dollars that is
     under 0.0005, so unless it lies within 0.001 of a half, its rounding is the exact one. Else exact decimals.
     """
-    product = float(quantity) * float(price) * 1e6
-    if product < 1_099_511_627_776.0:
-        whole = round(product)
-        if -0.499 < product - whole < 0.499:
-            return whole
-    exact = _EXACT.multiply(Decimal(quantity), Decimal(price)).scaleb(6, _EXACT)
-    return int(exact.to_integral_value(ROUND_HALF_EVEN, _EXACT))
+    if rate is None:
+        product = float(quantity) * float(price) * 1e6
+        if product < 1_099_511_627_776.0:
+            whole = round(product)
+            if -0.499 < product - whole < 0.499:
+                return whole
+    exact = _EXACT.multiply(Decimal(quantity), Decimal(price))
+    if rate is not None:
+        exact = _EXACT.multiply(exact, Decimal(rate))
+    return int(exact.scaleb(6, _EXACT).to_integral_value(ROUND_HALF_EVEN, _EXACT))
 
 
 def money(micro: int) -> str:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
-from .config import Key
+from .config import Key, Section
 from .model import Instrument, Liquidation
 
 
@@ -75,15 +75,15 @@ class Venue(Protocol):
     life_s: float  # the venue cuts a connection after so long
     testnet_hosts: frozenset[str]  # hosts whose events are play money
 
-    def endpoints(self, settings: Mapping[str, str]) -> list[Endpoint]:
+    def endpoints(self, settings: Section) -> list[Endpoint]:
         """Where to connect, from the venue's section of the configuration."""
         ...
 
-    def warning(self, settings: Mapping[str, str]) -> str | None:
+    def warning(self, settings: Section) -> str | None:
         """What a configured address is known to be wrong about, in a sentence."""
         ...
 
-    def documents(self, settings: Mapping[str, str]) -> list[Document]:
+    def documents(self, settings: Section) -> list[Document]:
         """The REST documents that list its instruments."""
         ...
 
