@@ -97,6 +97,7 @@ class Binance:
         "cm_rest_url": Key("text", "https://dapi.binance.com", "origin of the COIN-M instruments document"),
         "canary_timeout": Key("number", "5", "seconds without a canary tick until a feed counts as dead"),
         "connections": Key("whole", "1", "connections kept open at the same time"),
+        "renew_after": Key("number", "84600", "seconds until a connection is renewed (Binance cuts it after 86400)"),
     }
     settle_s = 3.0
     life_s = 24 * 3600.0

@@ -1,0 +1,211 @@
+"""One thread that makes everything durable, "whenever the disk is free": no timer, no batch that waits to fill.
+
+While a transaction is being written, new items gather; the next transaction takes them all. So a quiet stream is
+durable within a millisecond, and a cascade goes in large batches by itself. What the store can't take now (disk full,
+locked, an I/O error) is kept and tried again for as long as it takes; the queue is bounded by asking the producer to
+stop reading (`full`), never by dropping.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..model import Connection, Instrument, Liquidation, Quarantined, Span
+from ..store import Appended, Batch, Settled
+
+log = logging.getLogger("rekt.committer")
+
+MOST = 10_000  # items a transaction takes: bounds its length, and so how long a second writer waits
+LIMIT = 50_000  # weight at which the producer is asked to stop reading; what is on its way by then still fits
+RETRY_S = (0.05, 0.2, 0.5, 1.0)  # then every second
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything but events and quarantined frames that a recorder wants durable."""
+
+    control: int = 0
+    connections: tuple[Connection, ...] = ()
+    spans: tuple[Span, ...] = ()
+    instruments: tuple[Instrument, ...] = ()
+    settled: tuple[Settled, ...] = ()
+
+
+Item = tuple[Liquidation, ...] | Quarantined | Change
+
+
+class Appender(Protocol):
+    """The writing side of a store."""
+
+    def append(self, batch: Batch) -> Appended:
+        """Make a batch durable in one transaction; idempotent. Raises what its engine raises, nothing written."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has become durable so far, for the status line."""
+
+    stored: int = 0  # frames
+    duplicate: int = 0
+    quarantined: int = 0
+    control: int = 0
+    events: int = 0
+    trouble: str | None = None  # why the store takes nothing right now
+    last_commit: float = field(default_factory=time.monotonic)
+
+
+def fold(run: str, items: list[Item]) -> Batch:
+    """Items in their order as one batch; of a connection or span only the latest state is kept."""
+    batch = Batch(run)
+    connections: dict[str, Connection] = {}
+    spans: dict[tuple[str, int], Span] = {}
+    frames = batch.frames
+    for item in items:
+        if type(item) is tuple:
+            frames.append(item)
+        elif isinstance(item, Change):
+            batch.control += item.control
+            connections.update((connection.id, connection) for connection in item.connections)
+            spans.update(((span.connection, span.start_ms), span) for span in item.spans)
+            batch.instruments.extend(item.instruments)
+            batch.settled.extend(item.settled)
+        elif isinstance(item, Quarantined):
+            batch.quarantined.append(item)
+    batch.connections.extend(connections.values())
+    batch.spans.extend(spans.values())
+    return batch
+
+
+class Committer:
+    """Takes items from one producer thread and commits them from its own.
+
+    `durable` is called after each commit, in the committer's thread, with what was new; `room` (same thread) once the
+    queue has drained after `full` was true.
+    """
+
+    def __init__(
+        self,
+        store: Appender,
+        run: str,
+        *,
+        durable: Callable[[Appended], None] = lambda appended: None,
+        room: Callable[[], None] = lambda: None,
+        limit: int = LIMIT,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._durable = durable
+        self._room = room
+        self._limit = limit
+        self._items: deque[Item] = deque()
+        self._extra_put = 0  # weight beyond one an item; written by the producer only
+        self._extra_taken = 0  # the same, written by the committer only
+        self._asked_to_pause = False
+        self._wake = threading.Event()
+        self._closing = False
+        self._deadline = float("inf")
+        self._in_flight = 0
+        self.progress = Progress()
+        self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Item) -> bool:
+        """Queue an item; True = enough is waiting, stop reading until `room` is called."""
+        items = self._items
+        items.append(item)
+        if type(item) is not tuple:
+            self._extra_put += _extra(item)
+        if not self._wake.is_set():
+            self._wake.set()
+        if len(items) + self._extra_put - self._extra_taken >= self._limit:
+            self._asked_to_pause = True
+            return True
+        return False
+
+    @property
+    def waiting(self) -> int:
+        """Items that are not durable yet."""
+        return len(self._items) + self._in_flight
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was put is durable; False when time ran out."""
+        deadline = time.monotonic() + timeout_s
+        while self.waiting and time.monotonic() < deadline and self._thread.is_alive():
+            time.sleep(0.002)
+        return not self.waiting
+
+    def close(self, timeout_s: float = 6.0) -> int:
+        """Commit what is waiting and end the thread; returns how many items could not be made durable in time."""
+        self._deadline = time.monotonic() + timeout_s
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout_s + 1.0)
+        left = self.waiting
+        if left:
+            log.error("%d items could not be written before the end: %s", left, self.progress.trouble or "no time left")
+        return left
+
+    def _work(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            while self._items:
+                count = min(len(self._items), MOST)
+                self._in_flight = count
+                items = [self._items.popleft() for _ in range(count)]
+                if not self._commit(items):
+                    return
+                self._in_flight = 0
+                if self._asked_to_pause and len(self._items) + self._extra_put - self._extra_taken < self._limit // 2:
+                    self._asked_to_pause = False
+                    self._room()
+            if self._closing:
+                return
+
+    def _commit(self, items: list[Item]) -> bool:
+        batch = fold(self._run, items)
+        attempt = 0
+        while True:
+            try:
+                appended = self._store.append(batch)
+                break
+            except Exception as error:  # whatever the engine says: nothing was written, the batch is kept
+                self._tell(error)
+                if time.monotonic() >= self._deadline:
+                    return False
+                time.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+        progress = self.progress
+        if progress.trouble is not None:
+            log.warning("the ledger takes events again; nothing was lost meanwhile")
+            progress.trouble = None
+        progress.stored += appended.stored
+        progress.duplicate += appended.duplicate
+        progress.quarantined += len(batch.quarantined)
+        progress.control += batch.control
+        progress.events += len(appended.new)
+        progress.last_commit = time.monotonic()
+        self._extra_taken += sum(_extra(item) for item in items if type(item) is not tuple)
+        try:
+            self._durable(appended)
+        except Exception:  # who watches must not be able to stop the recording
+            log.exception("showing what was recorded failed; recording goes on")
+        return True
+
+    def _tell(self, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        if told != self.progress.trouble:
+            log.error("the ledger can't be written (%s); events are kept in memory and tried again", told)
+            self.progress.trouble = told
+
+
+def _extra(item: Item) -> int:
+    """A quarantined frame weighs by its bytes: a flood of large ones must not fill the memory."""
+    return len(item.data) // 1024 if isinstance(item, Quarantined) else 0

@@ -1,0 +1,377 @@
+"""One venue, recorded: keeps its connections alive, reads what they send, hands it to the committer.
+
+A lane is one connection that is meant to live for ever: opened, watched, renewed before the venue cuts it (the new one
+proves itself before the old one closes), opened again with back-off when it breaks. Each connection becomes a row of
+the ledger with its whole life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from ..config import Section
+from ..errors import FrameError, RektError, WireError
+from ..model import Connection as ConnectionFact
+from ..model import Liquidation, Quarantined
+from ..store import Settled
+from ..venue import Endpoint, Notice, Reference, Tick, Venue
+from ..wire.address import shown
+from ..wire.backoff import Backoff
+from ..wire.connection import Connection
+from ..wire.frame import Frame
+from .committer import Change, Committer
+from .link import Link
+
+log = logging.getLogger("rekt.recorder")
+
+FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of coverage
+REFRESH_S = 3600.0  # instruments
+UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
+REMIND_S = 300.0  # a venue that stays out of reach is told again so often
+
+Open = Callable[[Endpoint], Awaitable[Connection]]
+Fetch = Callable[[str], Awaitable[bytes]]
+
+
+class Tape(Protocol):
+    """Takes every frame as it came."""
+
+    def write(self, venue: str, connection: str, frame: Frame) -> None:
+        """Never blocks and never raises."""
+        ...
+
+
+class Recorder:
+    """Records one venue until told to stop. Everything it needs from outside is an argument."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        settings: Section,
+        committer: Committer,
+        reference: Reference,
+        run: str,
+        *,
+        open_connection: Open,
+        fetch: Fetch,
+        unsettled: Callable[[], Iterable[Liquidation]],
+        tape: Tape | None = None,
+    ) -> None:
+        self.venue = venue
+        self.links: list[Link] = []  # open ones, oldest first
+        self.reach_trouble: str | None = None  # why the venue can't be reached right now
+        self.last_event_us = 0
+        self._settings = settings
+        self._committer = committer
+        self._reference = reference
+        self._run = run
+        self._open = open_connection
+        self._fetch = fetch
+        self._unsettled = unsettled
+        self._tape = tape
+        self._timeout_s = settings.number("canary_timeout")
+        self._renew_s = min(settings.number("renew_after"), venue.life_s * 0.98)
+        self._stopping = asyncio.Event()
+        self._unknown = asyncio.Event()  # a symbol came that no document has told of
+        self._has_unsettled = True
+        self._asked: set[str] = set()
+        self._control = 0
+        self._paused = False
+        self._told_trouble = 0.0
+        self._doubts: set[str] = set()  # decoder failures told already
+
+    async def run(self) -> None:
+        """Record until `stop`; on return every connection is closed and its end is with the committer."""
+        endpoints = self._endpoints()
+        lanes = [
+            asyncio.create_task(self._lane(endpoint, number, len(endpoints)))
+            for number, endpoint in enumerate(endpoints)
+        ]
+        others = [asyncio.create_task(self._flush()), asyncio.create_task(self._instruments())]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            # Bookkeeping ends only by a fault of ours: then recording must not go on half blind.
+            await asyncio.wait([stopping, *lanes, *others], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*lanes, *others, stopping):
+                task.cancel()
+            await asyncio.gather(*(link.close("stopped") for link in list(self.links)), return_exceptions=True)
+            self._put_changes()
+        ended = await asyncio.gather(*lanes, *others, return_exceptions=True)
+        for result in ended:
+            if isinstance(result, Exception):  # only bookkeeping can fail: lanes mend themselves
+                raise result
+
+    def stop(self) -> None:
+        """End `run` in order."""
+        self._stopping.set()
+
+    def resume(self) -> None:
+        """There is room again: read on."""
+        if self._paused:
+            self._paused = False
+            log.warning("%s: reading on", self.venue.name)
+            for link in self.links:
+                link.resume()
+
+    def _endpoints(self) -> list[Endpoint]:
+        count = max(1, self._settings.whole("connections"))
+        return [endpoint for endpoint in self.venue.endpoints(self._settings) for _ in range(count)]
+
+    # -- frames: the hot path --------------------------------------------------------------------------------------
+
+    def _read(self, link: Link, frames: list[Frame]) -> None:
+        decode, put, reference = self.venue.decode, self._committer.put, self._reference
+        full = False
+        for frame in frames:
+            received_us, data = frame
+            try:
+                decoded = decode(data, received_us, reference)
+            except FrameError as error:
+                full = self._quarantine(link, frame, error.message)
+            except Exception as error:  # a fault of the decoder: the frame is kept, the stream goes on
+                full = self._quarantine(link, frame, f"decoder failed: {type(error).__name__}: {error}")
+            else:
+                if type(decoded) is tuple and decoded:
+                    full = put(decoded)
+                    self.last_event_us = received_us
+                    for event in decoded:
+                        if event.notional is None:
+                            self._has_unsettled = True
+                        if event.symbol not in reference.instruments:
+                            self._unheard(event.symbol)
+                else:
+                    self._control += 1
+                    if isinstance(decoded, Tick):
+                        reference.tick(decoded)
+                        if not link.proved.is_set():
+                            self._alive(link)
+                        link.tick(received_us, decoded.venue_ms)
+                    elif isinstance(decoded, Notice):
+                        self._notice(link, decoded)
+            if self._tape is not None:
+                self._tape.write(self.venue.name, link.life.connection.id, frame)
+        if full and not self._paused:
+            self._paused = True
+            log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
+            for other in self.links:
+                other.pause()
+
+    def _quarantine(self, link: Link, frame: Frame, reason: str) -> bool:
+        kind = reason.partition(":")[0]
+        if kind not in self._doubts and len(self._doubts) < 100:  # each kind once: a flood must not fill the log
+            self._doubts.add(kind)
+            log.warning("%s: a frame does not fit and goes to quarantine: %s", self.venue.name, reason)
+        return self._committer.put(
+            Quarantined(self.venue.name, link.life.connection.id, frame.received_us, reason, frame.data)
+        )
+
+    def _unheard(self, symbol: str) -> None:
+        if symbol not in self._asked and len(self._asked) < 100_000:
+            self._asked.add(symbol)
+            self._unknown.set()
+
+    def _alive(self, link: Link) -> None:
+        since = asyncio.get_running_loop().time() - link.opened
+        log.info("%s: the feed is alive (first canary %.1f s after connecting)", self.venue.name, since)
+
+    def _notice(self, link: Link, notice: Notice) -> None:
+        if notice.kind == "error":
+            log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
+        elif notice.kind == "reconnect":
+            log.info("%s: %s; connecting anew", self.venue.name, notice.text)
+            link.leave("cut")
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    async def _lane(self, endpoint: Endpoint, number: int, lanes: int) -> None:
+        """Never ends: a fault of ours costs this lane seconds, and the others nothing."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._keep(endpoint, number, lanes, backoff)
+            except Exception:
+                log.exception("%s: a fault in keeping a connection; starting it again", self.venue.name)
+                await asyncio.sleep(backoff.delay_s())
+
+    async def _keep(self, endpoint: Endpoint, number: int, lanes: int, backoff: Backoff) -> None:
+        loop = asyncio.get_running_loop()
+        # Renewals of several lanes are spread over a life, so that they never fall together.
+        renew_s = self._renew_s * (1 - number / (2 * lanes))
+        while True:
+            link = await self._connect(endpoint, backoff)
+            renew_at = loop.time() + renew_s
+            while not link.ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(link.ended.wait(), max(renew_at - loop.time(), 0.0))
+                    break
+                successor = await self._renewal(endpoint)
+                if successor is None:
+                    renew_at = loop.time() + min(60.0, self._renew_s / 10)
+                    continue
+                await link.close("renewed")
+                link, renew_at = successor, loop.time() + self._renew_s
+            self._tell_end(link)
+            if link.proved.is_set():
+                backoff.reset()
+            await asyncio.sleep(backoff.delay_s())
+
+    async def _connect(self, endpoint: Endpoint, backoff: Backoff) -> Link:
+        while True:
+            try:
+                link = await self._link(endpoint)
+            except WireError as error:
+                delay = backoff.delay_s()
+                self._out_of_reach(error, delay)
+                await asyncio.sleep(delay)
+            else:
+                self.reach_trouble = None
+                host = urlsplit(endpoint.url).hostname
+                log.info("%s: connected to %s; waiting for the first canary", self.venue.name, host)
+                return link
+
+    async def _renewal(self, endpoint: Endpoint) -> Link | None:
+        """A successor that has proved itself, or None."""
+        try:
+            successor = await self._link(endpoint)
+        except WireError as error:
+            log.warning("%s: could not renew the connection yet: %s", self.venue.name, error)
+            return None
+        waits = [asyncio.create_task(successor.proved.wait()), asyncio.create_task(successor.ended.wait())]
+        try:  # the successor's own watch ends it when no canary comes
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return None if successor.ended.is_set() else successor
+
+    async def _link(self, endpoint: Endpoint) -> Link:
+        connection = await self._open(endpoint)
+        fact = ConnectionFact(
+            id=secrets.token_hex(8),
+            run=self._run,
+            venue=self.venue.name,
+            url=shown(endpoint.url),
+            opened_us=connection.opened_us,
+        )
+        link = Link(connection, fact, self._timeout_s, self._read)
+        self.links.append(link)
+        if self._paused:
+            link.pause()
+        return link
+
+    def _out_of_reach(self, error: RektError, delay: float) -> None:
+        now = time.monotonic()
+        if self.reach_trouble != error.message or now - self._told_trouble > REMIND_S:
+            self._told_trouble = now
+            log.error(
+                "%s can't be reached: %s; trying again in %.1f s, and on and on. Without it, `./rekt demo` shows "
+                "everything on a simulated market.",
+                self.venue.name,
+                error.message,
+                delay,
+            )
+        self.reach_trouble = error.message
+
+    def _tell_end(self, link: Link) -> None:
+        cause = link.life.connection.cause
+        name, seconds = self.venue.name, self._timeout_s
+        if cause == "mis-routed":
+            log.error(
+                "%s: connected, but no canary came in %g s: the feed is dead or mis-routed (a wrong or retired address "
+                "accepts everything and sends nothing); connecting anew",
+                name,
+                seconds,
+            )
+        elif cause == "stall":
+            log.error("%s: no canary for %g s: the feed is dead, not quiet; connecting anew", name, seconds)
+        elif cause == "queue full":
+            log.error("%s: the venue cut the connection while reading was paused; connecting anew", name)
+        elif cause not in ("stopped", "renewed"):
+            log.warning("%s: the connection ended (%s); connecting anew", name, link.detail or cause)
+
+    # -- bookkeeping -----------------------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self._put_changes()
+
+    def _put_changes(self) -> None:
+        connections, spans = [], []
+        for link in self.links:
+            if (changed := link.life.changes()) is not None:
+                connections.append(changed[0])
+                spans.extend(changed[1])
+        self.links = [link for link in self.links if not link.ended.is_set()]
+        if connections or self._control:
+            self._committer.put(Change(control=self._control, connections=tuple(connections), spans=tuple(spans)))
+            self._control = 0
+
+    async def _instruments(self) -> None:
+        """Hourly, and when an unknown symbol shows up; settles what waited for a size."""
+        trouble: str | None = None
+        backoff = Backoff(first_s=2.0, cap_s=60.0)
+        while True:
+            self._unknown.clear()
+            try:
+                await self._refresh()
+            except RektError as error:
+                if trouble != error.message:
+                    trouble = error.message
+                    log.warning(
+                        "%s: the list of contracts can't be had (%s); sizes that are unknown stay so until it can",
+                        self.venue.name,
+                        error.message,
+                    )
+                await asyncio.sleep(backoff.delay_s())
+                continue
+            trouble = None
+            backoff.reset()
+            await asyncio.sleep(FLUSH_S)  # events that came before the documents are durable by then
+            await self._settle()
+            await asyncio.sleep(UNKNOWN_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._unknown.wait(), REFRESH_S)
+
+    async def _refresh(self) -> None:
+        found = []
+        failed: RektError | None = None
+        for document in self.venue.documents(self._settings):
+            try:
+                found.extend(document.parse(await self._fetch(document.url), time.time_ns() // 1000))
+            except RektError as error:  # the other document may still be had
+                failed = error
+        if found:
+            self._reference.instruments.update((instrument.symbol, instrument) for instrument in found)
+            self._committer.put(Change(instruments=tuple(found)))
+        if failed is not None:
+            raise failed
+
+    async def _settle(self) -> None:
+        if not self._has_unsettled:
+            return
+        self._has_unsettled = False
+        events = await asyncio.to_thread(lambda: list(self._unsettled()))
+        settled = settle(self.venue, self._reference, events)
+        if settled:
+            log.info("%s: the value of %d events is known now", self.venue.name, len(settled))
+            self._committer.put(Change(settled=tuple(settled)))
+        self._has_unsettled = len(settled) < len(events)
+
+
+def settle(venue: Venue, reference: Reference, events: Iterable[Liquidation]) -> list[Settled]:
+    """What is known by now of events whose notional was unknown."""
+    found = []
+    for event in events:
+        instrument = reference.instruments.get(event.symbol)
+        if instrument is not None and (notional := venue.value(event, instrument)) is not None:
+            found.append(Settled(event.trade_time, event.uid, notional, event.basis))
+    return found
