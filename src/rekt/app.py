@@ -121,7 +121,7 @@ class Service:
         settings: Settings,
         *,
         tape: Path | None = None,
-        durable: Callable[[Appended], None] = lambda appended: None,
+        durable: Callable[[Appended], None] = lambda _: None,
     ) -> None:
         self.recorders: list[Recorder] = []
         self.progress: Progress | None = None
@@ -132,9 +132,7 @@ class Service:
 
     def warnings(self) -> list[str]:
         """What is known to be wrong about the configured addresses, before anything is tried."""
-        told = [
-            venue(name).warning(self._settings.section(name.upper())) for name in ENABLED
-        ]
+        told = [venue(name).warning(self._settings.section(name.upper())) for name in ENABLED]
         return [warning for warning in told if warning is not None]
 
     async def run(self, stop: asyncio.Event) -> int:

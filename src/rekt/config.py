@@ -258,12 +258,7 @@ def _find(
     named = path if path is not None else environ.get("REKT_CONFIG") or None
     if named is not None:
         expanded = _expand(named, environ)
-        found = cwd / expanded if cwd else expanded
-        if not found.is_file():
-            by = "--config" if path is not None else "REKT_CONFIG"
-            what = "is a folder" if found.is_dir() else "does not exist"
-            raise ConfigError(f"{by} names {named or 'nothing'}, which {what}", hint="`rekt init` writes one")
-        return found
+        return cwd / expanded if cwd else expanded
     return _first(folders, FILE)
 
 
@@ -292,7 +287,8 @@ def _read(
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
             data = stream.read()
     except OSError as error:
-        raise ConfigError(f"{file} can't be read: {error.strerror}") from None
+        hint = "`rekt init` writes one" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(f"the configuration {file} can't be read: {error.strerror}", hint=hint) from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -21,7 +21,9 @@ MIN_TIME = 1_546_300_800_000  # 2019-01-01, ms: older than any liquidation strea
 DAY = 86_400_000
 HOUR = 3_600_000
 
-_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # wide enough that nothing is rounded before the last step
+_EXACT = Context(
+    prec=200, rounding=ROUND_HALF_EVEN
+)  # wide enough that nothing is rounded before the last step
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
@@ -112,7 +114,8 @@ def parse_time(text: str, now_ms: int) -> int:
         moment = datetime.fromisoformat(text + ":00" if _HOUR_ONLY.fullmatch(text) else text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is no time", hint="write 2026-07-16, 2026-07-16T12, 2026-07-16T12:30, full ISO, now, or -24h"
+            f"{text!r} is no time",
+            hint="write 2026-07-16, 2026-07-16T12, 2026-07-16T12:30, full ISO, now, or -24h",
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))

@@ -181,8 +181,8 @@ def _unwritable(group: str, root: Path, error: OSError) -> SetupFailed:
 
 def _call(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a Python command quietly, away from what the environment says to other Pythons and to pip."""
-    away = ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
-    away += tuple(f"PIP_{name}" for name in ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "DRY_RUN", "NO_DEPS"))
+    away = {"PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV"}
+    away |= {f"PIP_{name}" for name in ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "DRY_RUN", "NO_DEPS")}
     environment = {key: value for key, value in os.environ.items() if key not in away}
     return subprocess.run(
         [str(part) for part in command],
@@ -240,7 +240,9 @@ def _no_venv(release: str) -> SetupFailed:
         f"on Debian or Ubuntu: apt install python{release}-venv; "
         "elsewhere name a complete Python in REKT_PYTHON; then start again"
     )
-    return SetupFailed("run", f"{sys.executable} can't make virtual environments: ensurepip is missing", hint=hint)
+    return SetupFailed(
+        "run", f"{sys.executable} can't make virtual environments: ensurepip is missing", hint=hint
+    )
 
 
 def _install(root: Path, group: str, command: str = "") -> None:
@@ -278,8 +280,7 @@ def _diagnosis(group: str, message: str, output: str) -> SetupFailed:
         (
             ("DO NOT MATCH THE HASHES",),
             "a package is not the one that the lock names",
-            "a download was cut or altered on its way: empty pip's cache (`python3 -m pip cache purge`), try again, "
-            "and look at the proxy or index that pip is set to when it stays so",
+            "start again with PIP_NO_CACHE_DIR=1; if it stays so, look at the proxy or index that pip is set to",
         ),
         (("No space left", "Errno 28"), "no space left on the disk", "free some space and start again"),
         (
@@ -288,7 +289,14 @@ def _diagnosis(group: str, message: str, output: str) -> SetupFailed:
             "make it writable for this user, or copy the checkout to where you may write, and start again",
         ),
         (
-            ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "Max retries", "connection broken", "ProxyError"),
+            (
+                "NewConnectionError",
+                "ConnectTimeout",
+                "ReadTimeout",
+                "Max retries",
+                "connection broken",
+                "ProxyError",
+            ),
             "the package index can't be reached",
             "look at the network and the proxy (pip's own settings hold here), and start again",
         ),
@@ -301,7 +309,9 @@ def _diagnosis(group: str, message: str, output: str) -> SetupFailed:
     for words, reason, hint in known:
         if any(word in output for word in words):
             return SetupFailed(group, f"{message}: {reason}", hint=hint)
-    return SetupFailed(group, message, hint="the lines above say why; delete .venv if it is damaged, and start again")
+    return SetupFailed(
+        group, message, hint="the lines above say why; delete .venv if it is damaged, and start again"
+    )
 
 
 if __name__ == "__main__":

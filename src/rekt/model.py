@@ -41,7 +41,9 @@ class Liquidation(NamedTuple):
     quantity: str | None  # asked
     filled_quantity: str | None  # filled: in coins (linear) or contracts (inverse)
     notional: int | None  # micro-dollars; None = unknown, never a guess
-    basis: str | None  # how notional was found: None = instrument's own data, "inferred", or the BTC price used
+    basis: (
+        str | None
+    )  # how notional was found: None = instrument's own data, "inferred", or the BTC price used
     event_time: int | None  # ms; when the venue sent it
     received_us: int  # when we had it
 

@@ -7,10 +7,23 @@ already there are left as they are, and what a batch says of a connection or spa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
-from .model import Bucket, Connection, Feed, Instrument, Largest, Liquidation, Quarantined, Span, Window
+from rekt.model import (
+    Bucket,
+    Connection,
+    Feed,
+    Instrument,
+    Largest,
+    Liquidation,
+    Quarantined,
+    Side,
+    Span,
+    Window,
+)
 
 Scope = Literal["minute", "hour", "hour_symbol"]
 
@@ -29,7 +42,9 @@ class Batch:
     """Facts that become durable in one transaction, in the order they came."""
 
     run: str
-    frames: list[tuple[Liquidation, ...]] = field(default_factory=list)  # one entry per frame that held events
+    frames: list[tuple[Liquidation, ...]] = field(
+        default_factory=list
+    )  # one entry per frame that held events
     control: int = 0  # frames that were acknowledgements, canaries, errors
     quarantined: list[Quarantined] = field(default_factory=list)  # one entry per frame
     connections: list[Connection] = field(default_factory=list)  # the latest state of each that changed
@@ -44,6 +59,9 @@ class Appended(NamedTuple):
     stored: int  # frames with at least one new event
     duplicate: int  # frames with repeats only
     new: list[Liquidation]
+    quarantined: int = (
+        0  # frames of events that the store itself refused (kept in quarantine with the reason)
+    )
 
 
 class Row(NamedTuple):
@@ -63,11 +81,46 @@ class Counters(NamedTuple):
     quarantined: int
 
 
+class Run(NamedTuple):
+    """One run of the recorder (or of a replay), and what its frames came to."""
+
+    id: str
+    started_us: int | None = None  # None: it never said
+    stopped_us: int | None = None  # None: still going, or killed
+    command: str = ""  # run, replay, demo
+    version: str = ""  # the software's
+    pid: int | None = None
+    control: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    events: int = 0  # new events
+
+
+class Alive(NamedTuple):
+    """A span with what became of its connection: all that coverage needs."""
+
+    venue: str
+    connection: str
+    start_ms: int
+    end_ms: int
+    closed: bool
+    cause: str | None  # why it closed
+
+
 class Facts(Protocol):
     """The questions a summary is made from; every store answers them alike."""
 
+    def snapshot(self) -> AbstractContextManager[object]:
+        """A stretch in which all answers are of one state, where the store can; for a second at most."""
+        ...
+
     def totals(self, window: Window, scope: Scope) -> list[Bucket]:
-        """Roll-ups whose start lies in the window (ms)."""
+        """Roll-ups whose start lies in the window (ms), oldest first."""
+        ...
+
+    def sums(self, window: Window) -> list[Bucket]:
+        """Roll-ups of whole hours added up over the window by venue, symbol and side."""
         ...
 
     def count(self, window: Window) -> list[Bucket]:
@@ -78,8 +131,12 @@ class Facts(Protocol):
         """The largest counting event: highest notional, then earliest trade time, then lowest uid."""
         ...
 
-    def spans(self, window: Window) -> list[tuple[str, Span]]:
-        """(venue, span) of each canary-proved span that touches the window."""
+    def alive(self, window: Window) -> list[Alive]:
+        """Each canary-proved span that touches the window, earliest first."""
+        ...
+
+    def alive_before(self, venue: str, ms: int) -> Alive | None:
+        """The span of a venue that ended last before this time."""
         ...
 
     def connections(self, window: Window | None) -> list[Connection]:
@@ -92,14 +149,35 @@ class Facts(Protocol):
 
 
 class Listing(Protocol):
-    """Events by trade time, in pages."""
+    """Events by trade time, in pages, so that no reader pins the log."""
 
-    def liquidations(self, window: Window | None, **filters: object) -> Iterator[Liquidation]:
-        """Events of a window by (trade time, uid); reads in pages, so that no reader pins the log."""
+    def liquidations(
+        self,
+        window: Window | None = None,
+        *,
+        venue: str | None = None,
+        symbol: str | None = None,
+        side: Side | None = None,
+        min_usd: Decimal | int | None = None,
+    ) -> Iterator[Liquidation]:
+        """Events of a window (None: all) by (trade time, uid); `min_usd` leaves out those of unknown notional."""
+        ...
+
+
+class Store(Facts, Listing, Protocol):
+    """A store as its contract suite sees it: what was appended can be asked for."""
+
+    def append(self, batch: Batch) -> Appended:
+        """Make a batch durable. Raises StoreError or LedgerError; then nothing of it is there, give it again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; closing twice is harmless."""
         ...
 
 
 __all__ = [
+    "Alive",
     "Appended",
     "Batch",
     "Counters",
@@ -107,6 +185,9 @@ __all__ = [
     "Feed",
     "Listing",
     "Row",
+    "Run",
     "Scope",
     "Settled",
+    "Span",
+    "Store",
 ]

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..model import Connection, Instrument, Liquidation, Quarantined, Span
-from ..store import Appended, Batch, Settled
+from rekt.model import Connection, Instrument, Liquidation, Quarantined, Span
+from rekt.store import Appended, Batch, Settled
 
 log = logging.getLogger("rekt.committer")
 
@@ -95,7 +95,7 @@ class Committer:
         store: Appender,
         run: str,
         *,
-        durable: Callable[[Appended], None] = lambda appended: None,
+        durable: Callable[[Appended], None] = lambda _: None,
         room: Callable[[], None] = lambda: None,
         limit: int = LIMIT,
     ) -> None:
@@ -149,7 +149,11 @@ class Committer:
         self._thread.join(timeout_s + 1.0)
         left = self.waiting
         if left:
-            log.error("%d items could not be written before the end: %s", left, self.progress.trouble or "no time left")
+            log.error(
+                "%d items could not be written before the end: %s",
+                left,
+                self.progress.trouble or "no time left",
+            )
         return left
 
     def _work(self) -> None:
@@ -163,7 +167,10 @@ class Committer:
                 if not self._commit(items):
                     return
                 self._in_flight = 0
-                if self._asked_to_pause and len(self._items) + self._extra_put - self._extra_taken < self._limit // 2:
+                if (
+                    self._asked_to_pause
+                    and len(self._items) + self._extra_put - self._extra_taken < self._limit // 2
+                ):
                     self._asked_to_pause = False
                     self._room()
             if self._closing:
@@ -176,7 +183,7 @@ class Committer:
             try:
                 appended = self._store.append(batch)
                 break
-            except Exception as error:  # whatever the engine says: nothing was written, the batch is kept
+            except Exception as error:  # noqa: BLE001 - whatever the engine says: nothing was written, the batch is kept
                 self._tell(error)
                 if time.monotonic() >= self._deadline:
                     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import Connection, Span
+from rekt.model import Connection, Span
 
 
 class Life:

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from ..model import Connection as ConnectionFact
-from ..wire.connection import Connection
-from ..wire.frame import Frame
+from rekt.model import Connection as ConnectionFact
+from rekt.wire.connection import Connection
+from rekt.wire.frame import Frame
+
 from .life import Life
 
 Reader = Callable[["Link", list[Frame]], None]

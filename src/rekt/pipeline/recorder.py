@@ -16,16 +16,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from ..config import Section
-from ..errors import FrameError, RektError, WireError
-from ..model import Connection as ConnectionFact
-from ..model import Liquidation, Quarantined
-from ..store import Settled
-from ..venue import Endpoint, Notice, Reference, Tick, Venue
-from ..wire.address import shown
-from ..wire.backoff import Backoff
-from ..wire.connection import Connection
-from ..wire.frame import Frame
+from rekt.config import Section
+from rekt.errors import FrameError, RektError, WireError
+from rekt.model import Connection as ConnectionFact
+from rekt.model import Liquidation, Quarantined
+from rekt.store import Settled
+from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
+from rekt.wire.address import shown
+from rekt.wire.backoff import Backoff
+from rekt.wire.connection import Connection
+from rekt.wire.frame import Frame
+
 from .committer import Change, Committer
 from .link import Link
 
@@ -102,7 +103,9 @@ class Recorder:
         finally:
             for task in (*lanes, *others, stopping):
                 task.cancel()
-            await asyncio.gather(*(link.close("stopped") for link in list(self.links)), return_exceptions=True)
+            await asyncio.gather(
+                *(link.close("stopped") for link in list(self.links)), return_exceptions=True
+            )
             self._put_changes()
         ended = await asyncio.gather(*lanes, *others, return_exceptions=True)
         for result in ended:
@@ -136,7 +139,7 @@ class Recorder:
                 decoded = decode(data, received_us, reference)
             except FrameError as error:
                 full = self._quarantine(link, frame, error.message)
-            except Exception as error:  # a fault of the decoder: the frame is kept, the stream goes on
+            except Exception as error:  # noqa: BLE001 - a fault of the decoder: the frame is kept, the stream goes on
                 full = self._quarantine(link, frame, f"decoder failed: {type(error).__name__}: {error}")
             else:
                 if type(decoded) is tuple and decoded:
@@ -166,7 +169,9 @@ class Recorder:
 
     def _quarantine(self, link: Link, frame: Frame, reason: str) -> bool:
         kind = reason.partition(":")[0]
-        if kind not in self._doubts and len(self._doubts) < 100:  # each kind once: a flood must not fill the log
+        if (
+            kind not in self._doubts and len(self._doubts) < 100
+        ):  # each kind once: a flood must not fill the log
             self._doubts.add(kind)
             log.warning("%s: a frame does not fit and goes to quarantine: %s", self.venue.name, reason)
         return self._committer.put(
@@ -312,7 +317,9 @@ class Recorder:
                 spans.extend(changed[1])
         self.links = [link for link in self.links if not link.ended.is_set()]
         if connections or self._control:
-            self._committer.put(Change(control=self._control, connections=tuple(connections), spans=tuple(spans)))
+            self._committer.put(
+                Change(control=self._control, connections=tuple(connections), spans=tuple(spans))
+            )
             self._control = 0
 
     async def _instruments(self) -> None:

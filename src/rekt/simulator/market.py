@@ -39,6 +39,8 @@ CYCLE_S = 60.0
 """A cascade comes once in such a cycle …"""
 CRASH_S = (15.0, 27.0)
 """… between these seconds of it."""
+STEP_MS = 50
+"""How often prices are worked out for orders."""
 CATCH_UP_MS = 2000
 """After a pause of the process the market goes on from here before now, rather than flood its readers."""
 
@@ -75,6 +77,9 @@ class Market:
         self._taken: set[tuple[str, int, int, int]] = set()
         self._taken_ms = 0
         self._count = 0
+        self._step = -1
+        self._prices: dict[str, float] = {}
+        self._longs = 0.5
         self._next_s = self._gap_end(0.0)
 
     @property
@@ -139,17 +144,26 @@ class Market:
 
     def _draw(self, time_ms: int) -> Order:
         rng = self._random
-        t = (time_ms - self._start_ms) / 1000
+        step = (time_ms - self._start_ms) // STEP_MS
+        if step != self._step:
+            # Prices are worked out anew every few milliseconds only: a hundred orders may share them.
+            t = step * STEP_MS / 1000
+            self._step = step
+            self._prices.clear()
+            self._longs = min(0.97, max(0.03, 0.5 - 40 * (self._level(t) - self._level(t - 2))))
         # A position is rarely closed by one order: the same symbol comes again and again.
         if self._last is None or rng.random() > 0.3:
             self._last = self._instruments[bisect(self._weights, rng.random() * self._weights[-1])]
         instrument = self._last
-        longs = 0.5 - 40 * (self._level(t) - self._level(t - 2))
-        side: Literal["SELL", "BUY"] = "SELL" if rng.random() < min(0.97, max(0.03, longs)) else "BUY"
+        side: Literal["SELL", "BUY"] = "SELL" if rng.random() < self._longs else "BUY"
+        price_now = self._prices.get(instrument.symbol)
+        if price_now is None:
+            price_now = self.price(instrument, self._start_ms + step * STEP_MS)
+            self._prices[instrument.symbol] = price_now
 
         scale = 10**instrument.price_digits
         tick = instrument.tick
-        average = max(2, round(self.price(instrument, time_ms) * scale / tick)) * tick
+        average = max(2, round(price_now * scale / tick)) * tick
         distance = max(tick, round(average * instrument.slip * (0.8 + 0.8 * rng.random()) / tick) * tick)
         price = max(tick, average - distance) if side == "SELL" else average + distance
 

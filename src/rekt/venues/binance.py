@@ -15,18 +15,20 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..config import Key, Section
-from ..errors import FrameError, RestError
-from ..fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
-from ..model import Feed, Instrument, Liquidation, Market
-from ..venue import Decoded, Document, Endpoint, Notice, Reference, Tick
+from rekt.config import Key, Section
+from rekt.errors import FrameError, RestError
+from rekt.fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
+from rekt.model import Feed, Instrument, Liquidation, Market
+from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick
 
 STREAMS = ("!forceOrder@arr", "btcusdt@markPrice@1s")  # the liquidations, and the canary beside them
 _SAMPLING = "largest_per_symbol_second"  # change log of 2026-04-10: at most one event per symbol and 1000 ms
 _LINEAR = Feed("binance", "linear", "average_fill", _SAMPLING)
 _INVERSE = Feed("binance", "inverse", "average_fill", _SAMPLING)
 
-_DOLLARS = frozenset("USDT USDC FDUSD BUSD TUSD USDP USD1 USDS USDE PYUSD RLUSD DAI USD".split())
+_DOLLARS = frozenset(
+    ["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "USD1", "USDS", "USDE", "PYUSD", "RLUSD", "DAI", "USD"]
+)
 # A contract that no document lists any more: its quote by its name's end. Plain USD is not among them: on Binance
 # that ending belongs to the inverse contracts, whose quantity is contracts.
 _SUFFIXES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC")
@@ -82,23 +84,32 @@ def _inferred_quote(symbol: str) -> str | None:
 @lru_cache(4096)
 def _inferred_market(symbol: str) -> Market:
     """Of a symbol in no document and without `st`: COIN-M names quote plain USD, USD-M names never do."""
-    return "inverse" if symbol.partition("_")[0].endswith("USD") and _inferred_quote(symbol) is None else "linear"
+    return (
+        "inverse"
+        if symbol.partition("_")[0].endswith("USD") and _inferred_quote(symbol) is None
+        else "linear"
+    )
+
+
+_KEYS = {
+    "ws_url": Key(
+        "text", "wss://fstream.binance.com/market/stream", "where the stream is; the path is part of it"
+    ),
+    "um_rest_url": Key("text", "https://fapi.binance.com", "origin of the USD-M instruments document"),
+    "cm_rest_url": Key("text", "https://dapi.binance.com", "origin of the COIN-M instruments document"),
+    "canary_timeout": Key("number", "5", "seconds without a canary tick until a feed counts as dead"),
+    "connections": Key("whole", "1", "connections kept open at the same time"),
+    "renew_after": Key(
+        "number", "84600", "seconds until a connection is renewed (Binance cuts it after 86400)"
+    ),
+}
 
 
 class Binance:
     """The venue `binance`; pure, so one instance serves every connection, replay and test."""
 
     name = "binance"
-    keys = {
-        "ws_url": Key(
-            "text", "wss://fstream.binance.com/market/stream", "where the stream is; the path is part of it"
-        ),
-        "um_rest_url": Key("text", "https://fapi.binance.com", "origin of the USD-M instruments document"),
-        "cm_rest_url": Key("text", "https://dapi.binance.com", "origin of the COIN-M instruments document"),
-        "canary_timeout": Key("number", "5", "seconds without a canary tick until a feed counts as dead"),
-        "connections": Key("whole", "1", "connections kept open at the same time"),
-        "renew_after": Key("number", "84600", "seconds until a connection is renewed (Binance cuts it after 86400)"),
-    }
+    keys = _KEYS
     settle_s = 3.0
     life_s = 24 * 3600.0
     testnet_hosts = frozenset({"binancefuture.com"})
@@ -133,7 +144,9 @@ class Binance:
         um, cm = settings.text("um_rest_url").rstrip("/"), settings.text("cm_rest_url").rstrip("/")
         return [
             Document(f"{um}/fapi/v1/exchangeInfo", lambda body, now_us: _instruments(body, now_us, "linear")),
-            Document(f"{cm}/dapi/v1/exchangeInfo", lambda body, now_us: _instruments(body, now_us, "inverse")),
+            Document(
+                f"{cm}/dapi/v1/exchangeInfo", lambda body, now_us: _instruments(body, now_us, "inverse")
+            ),
         ]
 
     def decode(self, data: bytes, received_us: int, reference: Reference) -> Decoded:
@@ -173,7 +186,11 @@ class Binance:
 
     def value(self, event: Liquidation, instrument: Instrument) -> int | None:
         """The notional once the instrument is known: contracts × their size, or coins × dollars."""
-        if event.filled_quantity is None or event.average_price is None or event.feed.market != instrument.market:
+        if (
+            event.filled_quantity is None
+            or event.average_price is None
+            or event.feed.market != instrument.market
+        ):
             return None
         if instrument.market == "inverse":
             size = instrument.contract_size
@@ -209,7 +226,9 @@ def _event(payload: _Payload, received_us: int, reference: Reference, ordinal: i
 
     instrument = reference.instruments.get(symbol)
     kind = order.st if order.st is not None else payload.st
-    if kind == 1 or (kind != 2 and (instrument.market if instrument else _inferred_market(symbol)) == "linear"):
+    if kind == 1 or (
+        kind != 2 and (instrument.market if instrument else _inferred_market(symbol)) == "linear"
+    ):
         feed, notional, basis = _LINEAR, None, None
         if instrument is not None and instrument.market == "linear":
             quote: str | None = instrument.quote
@@ -272,11 +291,11 @@ def _control(payload: _Payload, frame: _Frame, received_us: int) -> Tick | Notic
     raise FrameError("neither an event nor an answer")
 
 
-class _Symbol(msgspec.Struct):
+class _Symbol(msgspec.Struct, rename="camel"):
     symbol: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    baseAsset: str
-    quoteAsset: str
-    contractSize: Decimal | None = None
+    base_asset: str
+    quote_asset: str
+    contract_size: Decimal | None = None
 
 
 class _Information(msgspec.Struct):
@@ -295,8 +314,10 @@ def _instruments(body: bytes, now_us: int, market: Market) -> list[Instrument]:
             one = msgspec.json.decode(entry, type=_Symbol)
         except (msgspec.MsgspecError, RecursionError):
             continue
-        size = format(one.contractSize, "f") if market == "inverse" and one.contractSize is not None else None
+        size = (
+            format(one.contract_size, "f") if market == "inverse" and one.contract_size is not None else None
+        )
         if size is not None and not is_decimal(size):
             size = None
-        found.append(Instrument("binance", one.symbol, market, one.baseAsset, one.quoteAsset, size, now_us))
+        found.append(Instrument("binance", one.symbol, market, one.base_asset, one.quote_asset, size, now_us))
     return found
