@@ -172,9 +172,9 @@ class Market:
         last_fill = quantity
         if quantity > 1 and rng.random() < 0.55:
             # Several fills: the average is no longer a multiple of the tick, the last fill is a part.
-            last_fill = rng.randint(1, quantity)
+            last_fill = 1 + int(rng.random() * quantity)
             if tick > 1:
-                average += rng.randint(-tick // 4, tick // 4)
+                average += int((rng.random() - 0.5) * (tick // 2))
 
         if time_ms != self._taken_ms:
             self._taken.clear()
