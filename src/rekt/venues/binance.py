@@ -158,7 +158,7 @@ class Binance:
                 raise FrameError(f"not a frame of Binance: {error}") from None
             return self._several(data, received_us, reference)
         payload = frame.data if frame.data is not None else frame
-        if type(payload) is list:
+        if isinstance(payload, list):
             return self._events(payload, received_us, reference)
         if payload.e == "forceOrder":
             return (_event(payload, received_us, reference, 0),)
