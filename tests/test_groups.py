@@ -184,6 +184,20 @@ def test_diagnosis(output: str, words: str) -> None:
     assert str(error) == f"{error.message} ({error.hint})"
 
 
+@pytest.mark.parametrize(
+    ("said", "free", "words"),
+    [
+        ("ensurepip is not available", 10**12, "-venv"),
+        ("Command '-m ensurepip' returned 1", 0, "free some space"),
+        ("Command '-m ensurepip' returned 1", 10**12, "the lines above"),
+    ],
+)
+def test_venv_not_made(said: str, free: int, words: str) -> None:
+    """A venv that can't be made is told as the missing package, the full disk, or what Python itself says."""
+    error = groups._not_made(Path("/bin/python3"), Path("/x/.venv"), said, free)
+    assert words in error.hint
+
+
 def test_unwritable_checkout(tmp_path: Path) -> None:
     """A checkout into which nothing can be written is told by its path, not by a traceback."""
     checkout = Checkout.make(tmp_path)

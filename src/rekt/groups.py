@@ -40,6 +40,9 @@ MODULES = {
 USES = {"run": "every command", "test": "`./test`"}
 """Who needs a group, where it isn't one command that asks."""
 
+ROOM = 50 * 2**20
+"""Bytes without which a virtual environment can't be made."""
+
 
 class GroupError(Exception):
     """A group isn't there and could not be had: what went wrong, and how to mend it (as in `RektError`)."""
@@ -226,13 +229,19 @@ def _make(root: Path) -> None:
         shutil.rmtree(venv)
     made = _call(python, "-I", "-m", "venv", "--prompt", "rekt", venv)
     if made.returncode:
-        if "ensurepip" in made.stdout and "No space left" not in made.stdout:
-            raise _no_venv(release)
         _tail(made.stdout)
-        raise _diagnosis("run", f"{python} could not make {venv}", made.stdout)
+        raise _not_made(python, venv, made.stdout, shutil.disk_usage(root).free)
     # Relative, so that a checkout that was moved finds its own code; last, as the sign that all the rest is there.
     packages = venv / "lib" / f"python{release}" / "site-packages"
     _write(packages / "rekt.pth", b"../../../../src\n")
+
+
+def _not_made(python: Path, venv: Path, output: str, free: int) -> SetupFailed:
+    """Why `python -m venv` failed: it keeps to itself what stopped it, most often a full disk."""
+    if "ensurepip is not available" in output:
+        return _no_venv(f"{sys.version_info.major}.{sys.version_info.minor}")
+    reason = "No space left" if free < ROOM else output
+    return _diagnosis("run", f"{python} could not make {venv}", reason)
 
 
 def _no_venv(release: str) -> SetupFailed:
@@ -253,7 +262,7 @@ def _install(root: Path, group: str, command: str = "") -> None:
     interrupted = part.exists()
     _write(part, _lock(root, group).read_bytes())
     _say(f"installing what {f'`{command}`' if command else USES.get(group, 'it')} needs ({group}) ...")
-    options = ["--require-hashes", "--only-binary", ":all:", "--no-user", "--no-input"]
+    options = ["--require-hashes", "--only-binary", ":all:", "--no-user", "--no-input", "--quiet"]
     options += ["--disable-pip-version-check", *(["--ignore-installed"] if interrupted else [])]
     pip = _call(root / ".venv" / "bin" / "python", "-I", "-m", "pip", "install", *options, "-r", part)
     if pip.returncode:
