@@ -117,7 +117,7 @@ class Bucket(NamedTuple):
     venue: str
     symbol: str  # "" = all symbols
     side: Side
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     unknown_count: int  # of `count`, those with unknown notional
     total: int  # micro-dollars, exact at any size
 
@@ -146,14 +146,14 @@ class Gap(NamedTuple):
 class Tally(NamedTuple):
     """How many and how much: a count and micro-dollars."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     total: int
 
 
 class Mean(NamedTuple):
     """A comparison: the mean hour of a stretch and the number of hours it rests on."""
 
-    count: float
+    count: float  # type: ignore[assignment]  # hides tuple.count
     total: int  # micro-dollars, rounded half-even
     hours: int
 
@@ -163,7 +163,7 @@ class HourSummary(NamedTuple):
 
     window: Window
     hour: int | None  # the hour's start, ms; None for a window that is not one hour
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     unknown_count: int
     total: int
     largest: Largest | None

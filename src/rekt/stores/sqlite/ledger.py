@@ -1,0 +1,336 @@
+"""The writing side of the ledger: a batch is one transaction, and giving it again changes nothing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+import apsw
+
+from rekt.model import Feed, Liquidation, Quarantined
+from rekt.store import Appended, Batch, Run, Settled
+from rekt.stores.sqlite.fold import INSERT, UPDATE, UPDATE_LARGEST, fold, settle
+from rekt.stores.sqlite.schema import BUSY_MS, failure, open_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from rekt.stores.sqlite.fold import Changes, Key, Row
+
+CHECKPOINT_PAGES = 1000  # 4 MiB of log: copied into the file when the writer has a moment
+URGENT_PAGES = 4000  # 16 MiB: copied before the next batch
+CUT_PAGES = 16_000  # 64 MiB: readers or another recorder kept it from starting over: wait for them
+CUT_MS = 1000  # so long at most
+FRAME_BYTES = 64 << 10  # of a quarantined frame
+QUARANTINE_ROWS = 10_000
+QUARANTINE_BYTES = 64 << 20
+
+# What is wrong with a row, not with the ledger: type, size, surrogates, integers over 64 bits.
+REFUSALS = (
+    apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError,
+    TypeError, ValueError, OverflowError, AttributeError, IndexError,
+)  # fmt: skip
+
+KNOWN_BUCKETS = 20_000
+
+_INSERT = (
+    "INSERT INTO liquidation VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT(trade_time, uid) DO NOTHING"
+)
+_RUN = """
+    INSERT INTO run(id, control, stored, duplicate, quarantined, events) VALUES(?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET control = control + excluded.control, stored = stored + excluded.stored,
+        duplicate = duplicate + excluded.duplicate, quarantined = quarantined + excluded.quarantined,
+        events = events + excluded.events"""
+_CONNECTION = """
+    INSERT INTO connection VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET
+        first_frame_us = coalesce(min(first_frame_us, excluded.first_frame_us), first_frame_us, excluded.first_frame_us),
+        last_frame_us = coalesce(max(last_frame_us, excluded.last_frame_us), last_frame_us, excluded.last_frame_us),
+        last_canary_us = coalesce(max(last_canary_us, excluded.last_canary_us), last_canary_us, excluded.last_canary_us),
+        closed_us = coalesce(closed_us, excluded.closed_us), cause = coalesce(cause, excluded.cause)"""
+_SPAN = "INSERT INTO span VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET end_ms = max(end_ms, excluded.end_ms)"
+_INSTRUMENT = """
+    INSERT INTO instrument VALUES(?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET market = excluded.market, base = excluded.base, quote = excluded.quote,
+        contract_size = excluded.contract_size, seen_us = excluded.seen_us WHERE excluded.seen_us >= seen_us"""
+_QUARANTINE = """
+    INSERT INTO quarantine(run, venue, connection, received_us, reason, size, kept_bytes, data)
+    VALUES(?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1), 0)
+        + length(?7), ?7)"""
+_FORGET = """
+    DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?1 OR id <= (
+        SELECT max(id) FROM quarantine WHERE kept_bytes <= (
+            SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1) - ?2)"""
+
+
+class _StaleError(Exception):
+    """A bucket thought to be there was not: somebody removed it. Forget what is known and do it again."""
+
+
+class Ledger:
+    """The SQLite file that is the truth. One thread at a time; several processes may each have one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = open_writer(path)
+        self._feeds: dict[Feed, int] = {}
+        self._buckets: set[Key] = set()  # some of those that are there
+        self._log_pages = 0
+        self._copied_at = 0  # how long the log was when it was last copied
+        self._connection.set_wal_hook(self._committed)
+
+    def append(self, batch: Batch) -> Appended:
+        """Make a batch durable in one transaction. Raises LedgerError; then nothing of it is there, give it again.
+
+        A row that SQLite refuses doesn't stop the rest: it goes to quarantine with the reason.
+        """
+        try:
+            try:
+                done = self._write(batch, each=False)
+            except _StaleError:
+                done = self._write(batch, each=False)
+            except REFUSALS:
+                done = self._write(batch, each=True)
+        except apsw.Error as error:
+            raise failure(error, self.path, "writing") from error
+        if self._grown() >= URGENT_PAGES:
+            self.checkpoint()
+        return done
+
+    def begin(self, run: Run) -> None:
+        """Record that a run starts."""
+        self._do(
+            "INSERT INTO run(id, started_us, command, version, pid) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " started_us = excluded.started_us, command = excluded.command, version = excluded.version,"
+            " pid = excluded.pid",
+            (run.id, run.started_us, run.command, run.version, run.pid),
+        )
+
+    def end(self, run: str, stopped_us: int) -> None:
+        """Record that a run stopped in order."""
+        self._do("UPDATE run SET stopped_us = ? WHERE id = ?", (stopped_us, run))
+
+    def claim(self, key: str, value: str) -> str:
+        """Set a property of the whole ledger unless it has one; returns the one it has."""
+        self._do("INSERT INTO meta VALUES(?, ?) ON CONFLICT DO NOTHING", (key, value))
+        return cast("str", self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).get)
+
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether the log has grown enough to be copied into the file when nothing else is to do."""
+        return self._grown() >= CHECKPOINT_PAGES
+
+    def checkpoint(self) -> None:
+        """Copy the log into the file. Never fails a caller: what can't be copied now is copied later."""
+        cut = self._log_pages >= CUT_PAGES
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if cut else apsw.SQLITE_CHECKPOINT_PASSIVE
+        self._copied_at = self._log_pages
+        self._connection.set_busy_timeout(CUT_MS)
+        with suppress(apsw.Error):  # busy, or a disk in trouble: the next commit tells
+            self._connection.wal_checkpoint(mode=mode)
+        self._connection.set_busy_timeout(BUSY_MS)
+
+    def close(self) -> None:
+        """Copy the log into the file and let go of it; closing twice is harmless."""
+        self._connection.close()
+
+    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _grown(self) -> int:
+        """Pages of the log since it was last copied (or since it started over)."""
+        if self._log_pages < self._copied_at:
+            self._copied_at = 0
+        return self._log_pages - self._copied_at
+
+    def _do(self, sql: str, values: tuple[object, ...]) -> None:
+        try:
+            self._connection.execute(sql, values)
+        except apsw.Error as error:
+            raise failure(error, self.path, "writing") from error
+
+    def _write(self, batch: Batch, *, each: bool) -> Appended:
+        """The transaction: all of the batch or nothing."""
+        execute = self._connection.execute
+        many = self._each if each else self._many
+        execute("BEGIN IMMEDIATE")
+        try:
+            done, refused = self._insert_each(batch) if each else self._insert(batch)
+            refused += many(self._settle, batch.settled)
+            for sql, facts in (
+                (_CONNECTION, batch.connections),
+                (_SPAN, batch.spans),
+                (_INSTRUMENT, batch.instruments),
+            ):
+                if facts:
+                    refused += many(partial(execute, sql), facts)
+            if batch.quarantined or refused:
+                self._quarantine(batch.run, [*batch.quarantined, *refused])
+            quarantined = len(batch.quarantined) + done.quarantined
+            counted = (batch.control, done.stored, done.duplicate, quarantined, len(done.new))
+            if any(counted):
+                execute(_RUN, (batch.run, *counted))
+            execute("COMMIT")
+        except BaseException:
+            self._feeds.clear()  # some may have been of this transaction
+            self._buckets.clear()
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        return done
+
+    @staticmethod
+    def _many(do: Callable[[Any], object], facts: Iterable[Any]) -> list[Quarantined]:
+        for fact in facts:
+            do(fact)
+        return []
+
+    @staticmethod
+    def _each(do: Callable[[Any], object], facts: Iterable[Any]) -> list[Quarantined]:
+        """The same, after a refusal: what is refused is left out and told."""
+        refused = []
+        for fact in facts:
+            try:
+                do(fact)
+            except REFUSALS as error:
+                refused.append(_refusal(fact, error))
+        return refused
+
+    def _insert(self, batch: Batch) -> tuple[Appended, list[Quarantined]]:
+        """All rows at once; which were new is only looked up when some were not."""
+        frames = batch.frames
+        events = list(chain.from_iterable(frames))
+        if not events:
+            return Appended(0, len(frames), []), []
+        rows = self._rows(events)
+        connection = self._connection
+        last = connection.execute("SELECT max(seq) FROM liquidation").get
+        before = connection.total_changes()
+        connection.executemany(_INSERT, rows)
+        if connection.total_changes() - before == len(rows):
+            self._roll_up(fold(rows))
+            return Appended(len(frames), 0, events), []
+        found = connection.execute("SELECT trade_time, uid FROM liquidation WHERE seq > ?", (last or 0,))
+        fresh = set(cast("list[tuple[int, bytes]]", found.fetchall()))
+        stored, new = 0, []
+        for frame in frames:
+            had = len(fresh)
+            for event in frame:
+                key = (event[1], event[2])
+                if key in fresh:
+                    fresh.remove(key)
+                    new.append(event)
+            stored += len(fresh) < had
+        self._roll_up(fold(self._rows(new)))
+        return Appended(stored, len(frames) - stored, new), []
+
+    def _insert_each(self, batch: Batch) -> tuple[Appended, list[Quarantined]]:
+        """Row by row, after SQLite refused the batch: what it refuses is returned, the rest is stored."""
+        stored = duplicate = spoilt = 0
+        new: list[Liquidation] = []
+        rows: list[Row] = []
+        refused: list[Quarantined] = []
+        for frame in batch.frames:
+            had, bad = len(new), len(refused)
+            for event in frame:
+                try:
+                    (row,) = self._rows([event])
+                    _check(row)
+                    self._connection.execute(_INSERT, row)
+                except REFUSALS as error:
+                    refused.append(_refusal(event, error))
+                else:
+                    if self._connection.changes():
+                        new.append(event)
+                        rows.append(row)
+            if len(new) > had:
+                stored += 1
+            elif len(refused) > bad:
+                spoilt += 1
+            else:
+                duplicate += 1
+        self._roll_up(fold(rows))
+        return Appended(stored, duplicate, new, spoilt), refused
+
+    def _rows(self, events: list[Liquidation]) -> list[Row]:
+        feeds = self._feeds
+        try:
+            return [(feeds[event[0]], *event[1:]) for event in events]
+        except KeyError:
+            for feed in {event[0] for event in events} - feeds.keys():
+                execute = self._connection.execute
+                execute("INSERT INTO feed VALUES(NULL, ?, ?, ?, ?) ON CONFLICT DO NOTHING", feed)
+                where = "venue = ? AND market = ? AND price_kind = ? AND sampling = ?"
+                feeds[feed] = cast("int", execute(f"SELECT id FROM feed WHERE {where}", feed).get)  # noqa: S608
+            return [(feeds[event[0]], *event[1:]) for event in events]
+
+    def _roll_up(self, changes: Changes) -> None:
+        """Add to the buckets: those known to be there by UPDATE, which takes half as long as an upsert."""
+        sums, largest = changes
+        known, connection = self._buckets, self._connection
+        there = [(*sums[key], *key) for key in sums if key in known]
+        before = connection.total_changes()
+        if there:
+            connection.executemany(UPDATE, there)
+            if connection.total_changes() - before != len(there):
+                raise _StaleError
+        if len(there) < len(sums):
+            fresh = sums.keys() - known
+            connection.executemany(INSERT, [(*sums[key], *key) for key in fresh])
+            if len(known) > KNOWN_BUCKETS:
+                known.clear()
+            known |= fresh
+        connection.executemany(UPDATE_LARGEST, largest)
+
+    def _settle(self, settled: Settled) -> None:
+        """A row whose notional is learnt gets it and a new seq, so that cursors see it; its buckets are put right."""
+        found = self._connection.execute(
+            "UPDATE liquidation SET notional = ?3, basis = ?4, seq = (SELECT max(seq) + 1 FROM liquidation)"
+            " WHERE trade_time = ?1 AND uid = ?2 AND notional IS NULL RETURNING *",
+            settled,
+        ).fetchall()
+        for _seq, *row in found:
+            self._roll_up(settle(tuple(row)))
+
+    def _quarantine(self, run: str, frames: list[Quarantined]) -> None:
+        self._connection.executemany(
+            _QUARANTINE,
+            [
+                (run, _text(venue), connection, received_us, _text(reason), len(data), data[:FRAME_BYTES])
+                for venue, connection, received_us, reason, data in frames
+            ],
+        )
+        self._connection.execute(_FORGET, (QUARANTINE_ROWS, QUARANTINE_BYTES))
+
+
+_TEXT = (str, type(None))
+_NUMBER = (int, type(None))
+_TYPES: tuple[tuple[type, ...], ...] = (
+    (int,), (int,), (bytes,), (str,), (str,), _TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, (int,)
+)  # fmt: skip
+
+
+def _check(row: Row) -> None:
+    """What SQLite would take but convert (a number given as text) is refused too: it is not what was said."""
+    for index, (value, wanted) in enumerate(zip(row, _TYPES, strict=True)):
+        if not isinstance(value, wanted):
+            raise TypeError(f"{Liquidation._fields[index]} is {type(value).__name__}")
+
+
+def _refusal(fact: Any, error: BaseException) -> Quarantined:
+    reason = f"the ledger refuses it: {type(error).__name__}: {error}"
+    data = repr(tuple(fact)).encode("utf-8", "backslashreplace")
+    if not isinstance(fact, Liquidation):
+        return Quarantined("", None, 0, reason, data)
+    received: Any = fact.received_us  # may be anything: it was refused
+    fits = isinstance(received, int) and abs(received) < 1 << 63
+    return Quarantined(str(getattr(fact.feed, "venue", "")), None, received if fits else 0, reason, data)
+
+
+def _text(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode()
