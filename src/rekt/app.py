@@ -5,26 +5,35 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from . import __version__, registry
-from .config import Key, Settings, load
-from .errors import ConfigError
+from rekt.config import Key, Section, Settings, load
+from rekt.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from .model import Liquidation
-    from .pipeline.committer import Progress
-    from .pipeline.recorder import Recorder
-    from .store import Appended
-    from .stores.sqlite import Ledger, Reader
-    from .venue import Endpoint, Venue
-    from .wire.connection import Connection
+    from rekt.wire.tape import TapeWriter
+    from rekt.model import Liquidation
+    from rekt.pipeline.committer import Progress
+    from rekt.pipeline.recorder import Recorder
+    from rekt.store import Appended
+    from rekt.stores.sqlite import Ledger, Reader
+    from rekt.venue import Endpoint, Venue
+    from rekt.wire.connection import Connection
 
+_STARTED = time.monotonic()
 ENABLED = ("binance",)  # the venues that are recorded
+
+
+def since_start_s() -> float:
+    """Seconds since the program started, set-up not counted (the launcher's process is this one too)."""
+    return time.monotonic() - _STARTED
 
 
 def venue(name: str) -> Venue:
@@ -60,21 +69,21 @@ def settle_ms() -> dict[str, int]:
 
 def reader(settings: Settings) -> Reader:
     """The ledger, for reading. Raises LedgerError when there is none yet or it can't be read."""
-    from .stores.sqlite import Reader
+    from rekt.stores.sqlite import Reader
 
-    return Reader.open(settings.ledger_path)
+    return Reader(settings.ledger_path)
 
 
 def writer(settings: Settings) -> Ledger:
     """The ledger, for writing; made where there is none. Raises LedgerError."""
-    from .stores.sqlite import Ledger
+    from rekt.stores.sqlite import Ledger
 
-    return Ledger.open(settings.ledger_path)
+    return Ledger(settings.ledger_path)
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:
     """What a host's events are: play money or not; None for loopback, whose events go into either ledger."""
-    from .wire.address import is_loopback
+    from rekt.wire.address import is_loopback
 
     if is_loopback(host):
         return None
@@ -101,12 +110,16 @@ def recording(ledger: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        for _ in range(3):  # another one that looks at the same moment is no recorder
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return False
     finally:
         os.close(mark)
-    return False
+    return True
 
 
 def _mark(ledger: Path) -> Path:
@@ -135,13 +148,12 @@ class Service:
         told = [venue(name).warning(self._settings.section(name.upper())) for name in ENABLED]
         return [warning for warning in told if warning is not None]
 
-    async def run(self, stop: asyncio.Event) -> int:
+    async def run(self, stop: asyncio.Event, command: str = "run") -> int:
         """Record until `stop` is set; returns how many items could not be made durable (0 = all were)."""
-        from .pipeline.committer import Committer
-        from .pipeline.recorder import Recorder
-        from .venue import Reference
-        from .wire.tape import TapeWriter
-
+        from rekt.pipeline.committer import Committer
+        from rekt.pipeline.recorder import Recorder
+        from rekt.store import Run
+        from rekt.venue import Reference
         ledger = writer(self._settings)
         mark: Recording | None = None
         tape: TapeWriter | None = None
@@ -151,9 +163,12 @@ class Service:
                 for endpoint in one.endpoints(self._settings.section(one.name.upper())):
                     self._check_host(ledger, one, endpoint)
             mark = Recording(self._settings.ledger_path)
-            run = ledger.begin_run("run", os.getpid(), __version__, _now_us())
+            run = secrets.token_hex(8)
+            ledger.begin(Run(run, _now_us(), None, command, __version__, os.getpid()))
             loop = asyncio.get_running_loop()
             if self._tape is not None:
+                from rekt.wire.tape import TapeWriter
+
                 tape = TapeWriter(self._tape, run)
 
             def room() -> None:
@@ -162,9 +177,9 @@ class Service:
 
             committer = Committer(ledger, run, durable=self._durable, room=room)
             self.progress = committer.progress
-            known = ledger.instruments()
             for one in venues:
-                reference = Reference({i.symbol: i for i in known if i.venue == one.name})
+                with reader(self._settings) as known:
+                    reference = Reference(known.instruments(one.name))
                 self.recorders.append(
                     Recorder(
                         one,
@@ -192,7 +207,7 @@ class Service:
                 if isinstance(result, BaseException):
                     raise result
             if not left:
-                ledger.end_run(run, _now_us())
+                ledger.end(run, _now_us())
             return left
         finally:
             if tape is not None:
@@ -206,7 +221,7 @@ class Service:
         kind = host_kind(host, one)
         if kind is None:
             return
-        marked = ledger.mark(kind)
+        marked = ledger.claim("host_kind", kind)
         if marked != kind:
             raise ConfigError(
                 f"{host} is a {kind} host, but {self._settings.ledger_path} holds {marked} events; nothing was recorded",
@@ -219,22 +234,38 @@ def _now_us() -> int:
 
 
 async def _connect(endpoint: Endpoint) -> Connection:
-    from .wire.connection import Connection
+    from rekt.wire.connection import Connection
 
     return await Connection.open(endpoint.url, messages=endpoint.messages)
 
 
 async def _fetch(url: str) -> bytes:
-    from .wire.rest import fetch
+    from rekt.wire.rest import fetch
 
     return await fetch(url)
 
 
 def _unsettled(path: Path, venue: str) -> Callable[[], Iterable[Liquidation]]:
     def read() -> Iterable[Liquidation]:
-        from .stores.sqlite import Reader
+        from rekt.stores.sqlite import Reader
 
-        with Reader.open(path) as reader:
+        with Reader(path) as reader:
             yield from reader.unsettled(venue)
 
     return read
+
+
+def demo_settings(settings: Settings, ws_url: str, rest_url: str) -> Settings:
+    """The same settings, but with a simulated exchange and a ledger of the demo's own, made anew.
+
+    Raises UsageError while another demo is using that ledger.
+    """
+    path = settings.data_folder / "demo" / "demo.db"
+    if recording(path):
+        raise UsageError("a demo is running already", hint=f"it uses {path}")
+    for old in path.parent.glob(path.name + "*"):
+        old.unlink()
+    addresses = {"ws_url": ws_url, "um_rest_url": rest_url, "cm_rest_url": rest_url}
+    section = settings.section("BINANCE")
+    sections = {**settings.sections, "BINANCE": Section("BINANCE", {**section, **addresses})}
+    return replace(settings, ledger_path=path, sections=sections)

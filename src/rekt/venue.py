@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from .config import Key, Section
 from .model import Instrument, Liquidation
 
 
-class Tick(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tick:
     """A canary frame: proof that the feed is alive and routed."""
 
     venue_ms: int | None  # the venue's own time; None where it has none
     price: str | None = None  # the canary coin's price in USD, where the canary tells it
 
 
-class Notice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Notice:
     """A frame that is neither an event nor a canary."""
 
     kind: Literal["ack", "error", "reconnect", "other"]

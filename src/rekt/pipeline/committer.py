@@ -43,6 +43,15 @@ Item = tuple[Liquidation, ...] | Quarantined | Change
 class Appender(Protocol):
     """The writing side of a store."""
 
+    @property
+    def checkpoint_due(self) -> bool:
+        """Whether it has housekeeping to do when nothing waits."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Do it; never raises."""
+        ...
+
     def append(self, batch: Batch) -> Appended:
         """Make a batch durable in one transaction; idempotent. Raises what its engine raises, nothing written."""
         ...
@@ -68,9 +77,7 @@ def fold(run: str, items: list[Item]) -> Batch:
     spans: dict[tuple[str, int], Span] = {}
     frames = batch.frames
     for item in items:
-        if type(item) is tuple:
-            frames.append(item)
-        elif isinstance(item, Change):
+        if isinstance(item, Change):
             batch.control += item.control
             connections.update((connection.id, connection) for connection in item.connections)
             spans.update(((span.connection, span.start_ms), span) for span in item.spans)
@@ -78,6 +85,8 @@ def fold(run: str, items: list[Item]) -> Batch:
             batch.settled.extend(item.settled)
         elif isinstance(item, Quarantined):
             batch.quarantined.append(item)
+        else:
+            frames.append(item)
     batch.connections.extend(connections.values())
     batch.spans.extend(spans.values())
     return batch
@@ -173,16 +182,18 @@ class Committer:
                 ):
                     self._asked_to_pause = False
                     self._room()
-            if self._closing:
+            if self._store.checkpoint_due:
+                self._store.checkpoint()
+            if self._closing and not self._items:
                 return
 
     def _commit(self, items: list[Item]) -> bool:
         batch = fold(self._run, items)
         attempt = 0
-        while True:
+        appended: Appended | None = None
+        while appended is None:
             try:
                 appended = self._store.append(batch)
-                break
             except Exception as error:  # noqa: BLE001 - whatever the engine says: nothing was written, the batch is kept
                 self._tell(error)
                 if time.monotonic() >= self._deadline:
@@ -195,7 +206,7 @@ class Committer:
             progress.trouble = None
         progress.stored += appended.stored
         progress.duplicate += appended.duplicate
-        progress.quarantined += len(batch.quarantined)
+        progress.quarantined += len(batch.quarantined) + appended.quarantined
         progress.control += batch.control
         progress.events += len(appended.new)
         progress.last_commit = time.monotonic()

@@ -142,7 +142,7 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - a fault of the decoder: the frame is kept, the stream goes on
                 full = self._quarantine(link, frame, f"decoder failed: {type(error).__name__}: {error}")
             else:
-                if type(decoded) is tuple and decoded:
+                if isinstance(decoded, tuple) and decoded:
                     full = put(decoded)
                     self.last_event_us = received_us
                     for event in decoded:

@@ -1,0 +1,76 @@
+"""Running the recorder in front of a person: signals, the time limit, the live view, the last word."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rekt import app
+from rekt.cli._live import Live, describe
+from rekt.errors import LedgerError
+
+if TYPE_CHECKING:
+    from rekt.config import Settings
+
+log = logging.getLogger("rekt.run")
+
+REFRESH_S = 0.5
+
+
+def record(
+    settings: Settings,
+    *,
+    seconds: float | None,
+    tape: Path | None = None,
+    command: str = "run",
+    mark: str = "",
+) -> None:
+    """Record until a signal or the end of time; raises LedgerError when something could not be made durable."""
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    live = Live(terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb", colour=colour, mark=mark)
+    service = app.Service(settings, tape=tape, durable=live.durable)
+    for warning in service.warnings():
+        log.warning("%s", warning)
+    if settings.exposed:
+        log.warning("%s holds keys that others can read: chmod 600 it", settings.file)
+    log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
+    try:
+        left = asyncio.run(_run(service, live, seconds, command))
+    finally:
+        live.close()
+    progress = service.progress
+    if progress is not None:
+        log.info(
+            "stopped: %s new events; %s frames stored, %s repeats, %s in quarantine; ledger %s",
+            *(f"{n:,}" for n in (progress.events, progress.stored, progress.duplicate, progress.quarantined)),
+            settings.ledger_path,
+        )
+    if left:
+        raise LedgerError(f"{left} items could not be written before the end", hint="see the messages above")
+
+
+async def _run(service: app.Service, live: Live, seconds: float | None, command: str) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def asked(signum: int) -> None:
+        if stop.is_set():
+            os._exit(128 + signum)  # a second one ends at once
+        log.info("stopping: what has come is written first (once more ends at once)")
+        stop.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, asked, signum)
+    if seconds is not None:
+        loop.call_later(max(0.0, seconds - app.since_start_s()), stop.set)
+    recording = asyncio.create_task(service.run(stop, command))
+    while not recording.done():
+        live.status(*describe(service, time.time_ns() // 1000))
+        await asyncio.wait([recording], timeout=REFRESH_S)
+    return recording.result()

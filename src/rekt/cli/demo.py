@@ -1,0 +1,46 @@
+"""`rekt demo`: the whole program on a simulated market, without network, keys or traces."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rekt.cli import _common
+
+
+def command(
+    ctx: typer.Context,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="N", min=1, help="How long to record.")
+    ] = 20.0,
+    scene: Annotated[
+        str, typer.Option("--scene", metavar="NAME", help="How much happens: calm, busy or cascade.")
+    ] = "busy",
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same market.")] = 0,
+) -> None:
+    """Show everything on a simulated market: record, add up, render the post.
+
+    It records over a real socket into a ledger of its own (made anew each time) and never posts.
+    """
+    from rekt import app
+    from rekt.cli import summary, tweet
+    from rekt.cli._recording import record
+    from rekt.errors import UsageError
+    from rekt.simulator import simulated
+    from rekt.simulator.market import MOODS
+
+    if scene not in MOODS:
+        raise UsageError(f"no scene is called {scene!r}", hint=f"known: {', '.join(MOODS)}")
+    with simulated(scene=scene, seed=seed, keep_sent=0) as exchange:
+        settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
+        record(settings, seconds=seconds, command="demo", mark="simulated  ")
+    now = _common.now_ms()
+    with app.reader(settings) as ledger:
+        hour = summary.running_hour(now)
+        found = app.summarise(ledger, hour, now)
+        typer.echo("\nSIMULATED: none of this happened at an exchange.\n")
+        summary.show(found, now)
+        typer.echo("\nThe post of this hour, were it real and over:\n")
+        typer.echo(tweet.render(settings, found))
+        typer.echo(f"\nSIMULATED. The demo's own ledger: {settings.ledger_path}")
