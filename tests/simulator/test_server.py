@@ -186,12 +186,12 @@ def test_slow_reader() -> None:
         ):
             raw: socket.socket = client.transport.underlying_transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-            client.transport.underlying_transport.pause_reading()  # type: ignore[attr-defined]
+            client.transport.underlying_transport.pause_reading()
             life = exchange.connections[0]
             await client.until(lambda: life.pauses > 0)
             await client.until(lambda: not life.open)
             assert life.cause == "slow reader"
-            client.transport.underlying_transport.resume_reading()  # type: ignore[attr-defined]
+            client.transport.underlying_transport.resume_reading()
 
     asyncio.run(run(Options(rate=8000, hold_ms=0, socket_buffer_bytes=8192, buffer_bytes=300_000)))
     asyncio.run(run(Options(rate=8000, hold_ms=0, socket_buffer_bytes=8192, slow_reader_s=0.2)))
@@ -206,9 +206,9 @@ def test_a_reader_that_comes_back_loses_nothing() -> None:
             Simulator(options) as exchange,
             connected(f"{exchange.ws_url}?streams=!forceOrder@arr") as client,
         ):
-            client.transport.underlying_transport.pause_reading()  # type: ignore[attr-defined]
+            client.transport.underlying_transport.pause_reading()
             await asyncio.sleep(0.3)
-            client.transport.underlying_transport.resume_reading()  # type: ignore[attr-defined]
+            client.transport.underlying_transport.resume_reading()
             sent = [event.payload for event in exchange.sent if event.written]
             await client.until(lambda: len(client.texts) >= len(sent))
             assert [

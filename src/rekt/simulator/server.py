@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable, Sequence
+from heapq import merge
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any
@@ -211,10 +212,8 @@ class Simulator:
             now_ms = self.now_ms()
             subscribers = [c for c in self._open.values() if c.session.routed and c.session.streams]
             batch = source.due(now_ms, len(subscribers), paused=self._paused())
-            batch += self._canary(now_ms)
-            if batch:
-                batch.sort(key=lambda publication: publication.event_time_ms)
-            self._publish(batch)
+            # A merge keeps the order of a tape, whatever times it holds.
+            self._publish(list(merge(batch, self._canary(now_ms), key=lambda p: p.event_time_ms)))
             if source.finished:
                 self._played.set()
             spent_ns = time.monotonic_ns() - started_ns
