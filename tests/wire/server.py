@@ -73,6 +73,8 @@ async def listening(
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             try:
                 await each(reader, writer)
+                writer.close()
+                await writer.wait_closed()
             finally:
                 writer.transport.abort()
 
@@ -85,6 +87,7 @@ async def listening(
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        await asyncio.sleep(0.01)  # a handshake that just ends
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks)

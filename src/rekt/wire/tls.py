@@ -23,16 +23,16 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-def distrust(error: ssl.SSLError) -> str:
-    """What a failed TLS handshake means, as the end of a sentence."""
+def failure(error: ssl.SSLError) -> tuple[str, str]:
+    """What a failed TLS handshake means, as the end of a sentence, and what may mend it."""
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"did not complete TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    return f"shows a certificate that is not trusted: {error.verify_message.rstrip('.')}"
-
-
-def trust_hint() -> str:
-    """What may mend a certificate that is not trusted."""
+        return f"did not complete TLS: {(error.reason or str(error)).replace('_', ' ').lower()}", ""
+    message = error.verify_message.rstrip(".").lower()
+    if "mismatch" in message:
+        return f"shows a certificate for another name: {message}", ""
     named = os.environ.get("SSL_CERT_FILE", "")
     if named and not Path(named).is_file():
-        return f"SSL_CERT_FILE names {named}, which is not there"
-    return "SSL_CERT_FILE may name the authority to trust, as a proxy that opens TLS needs"
+        hint = f"SSL_CERT_FILE names {named}, which is not there"
+    else:
+        hint = "SSL_CERT_FILE may name the authority to trust, as a proxy that opens TLS needs"
+    return f"shows a certificate that is not trusted: {message}", hint
