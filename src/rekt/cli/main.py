@@ -35,14 +35,16 @@ Verbose = Annotated[
 ]
 Format = Annotated[
     LogFormat | None,
-    typer.Option("--log-format", help="How standard error is written: text (default) or json.", rich_help_panel=PANEL),
+    typer.Option(
+        "--log-format", help="How standard error is written: text (default) or json.", rich_help_panel=PANEL
+    ),
 ]
 
 
 class Commands(TyperGroup):
     """The files of this folder as commands, imported one by one when asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is Click's
         """The names, sorted."""
         return [name.replace("_", "-") for name in registry.names(PACKAGE) if name != "main"]
 
@@ -123,7 +125,7 @@ def _globals(
     config: Config = None,
     verbose: Verbose = False,
     log_format: Format = None,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has acted on it
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
     ] = False,
 ) -> None:
@@ -143,7 +145,9 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")  # a terminal of another encoding gets an escape, not a crash
+            reconfigure(
+                errors="backslashreplace"
+            )  # a terminal of another encoding gets an escape, not a crash
     try:
         typer.main.get_command(app).main(prog_name="rekt")
     except BrokenPipeError:

@@ -1,0 +1,1 @@
+"""The hour's post: its words, its length by X's rules."""
