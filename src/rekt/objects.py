@@ -1,0 +1,111 @@
+"""The JSON objects of the interface, as dictionaries in the documented order of keys.
+
+Times are ISO 8601 in UTC, dollars decimal strings of exact micro-dollars, the venue's digits as they came.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rekt.fields import iso_ms, iso_us, money, uid_text
+from rekt.model import Connection, Gap, HourSummary, Largest, Liquidation, Mean, Tally
+
+Object = dict[str, Any]
+
+
+def liquidation_object(event: Liquidation) -> Object:
+    """The object *liquidation*."""
+    return {
+        "uid": uid_text(event.uid),
+        "venue": event.feed.venue,
+        "market": event.feed.market,
+        "symbol": event.symbol,
+        "side": event.side,
+        "order_side": event.order_side,
+        "status": event.status,
+        "price": event.price,
+        "average_price": event.average_price,
+        "price_kind": event.feed.price_kind,
+        "sampling": event.feed.sampling,
+        "quantity": event.quantity,
+        "filled_quantity": event.filled_quantity,
+        "notional_usd": None if event.notional is None else money(event.notional),
+        "trade_time": iso_ms(event.trade_time),
+        "event_time": None if event.event_time is None else iso_ms(event.event_time),
+        "received_at": iso_us(event.received_us),
+    }
+
+
+def hour_object(summary: HourSummary) -> Object:
+    """The object *hour*: the numbers of an hour, or of a window of several (then `hour` is null)."""
+    return {
+        "hour": None if summary.hour is None else iso_ms(summary.hour),
+        "from": iso_ms(summary.window.start),
+        "to": iso_ms(summary.window.end),
+        "count": summary.count,
+        "unknown_count": summary.unknown_count,
+        "total_usd": money(summary.total),
+        "largest": None if summary.largest is None else largest_object(summary.largest),
+        "long": tally_object(summary.long),
+        "short": tally_object(summary.short),
+        "by_symbol": [{"symbol": name, **tally_object(tally)} for name, tally in summary.by_symbol],
+        "by_venue": [{"venue": name, **tally_object(tally)} for name, tally in summary.by_venue],
+        "coverage": summary.coverage,
+        "gaps": [gap_object(gap) for gap in summary.gaps],
+        "final": summary.final,
+        "compared": {
+            "hour_before": mean_object(summary.hour_before),
+            "mean_24h": mean_object(summary.mean_24h),
+            "mean_7d": mean_object(summary.mean_7d),
+        },
+    }
+
+
+def largest_object(largest: Largest) -> Object:
+    """The largest single liquidation of an *hour*."""
+    return {
+        "symbol": largest.symbol,
+        "side": largest.side,
+        "notional_usd": money(largest.notional),
+        "average_price": largest.average_price,
+        "filled_quantity": largest.filled_quantity,
+        "trade_time": iso_ms(largest.trade_time),
+        "venue": largest.venue,
+    }
+
+
+def tally_object(tally: Tally) -> Object:
+    """How many and how much."""
+    return {"count": tally.count, "total_usd": money(tally.total)}
+
+
+def mean_object(mean: Mean | None) -> Object | None:
+    """A comparison; None when no hour is complete enough to compare with."""
+    if mean is None:
+        return None
+    count = int(mean.count) if mean.count == int(mean.count) else mean.count
+    return {"count": count, "total_usd": money(mean.total), "hours": mean.hours}
+
+
+def gap_object(gap: Gap) -> Object:
+    """A stretch in which nothing was proved to be received."""
+    return {"start": iso_ms(gap.start), "end": iso_ms(gap.end), "cause": gap.cause, "venue": gap.venue}
+
+
+def connection_object(connection: Connection) -> Object:
+    """One connection of *status*."""
+    return {
+        "id": connection.id,
+        "venue": connection.venue,
+        "url": connection.url,
+        "opened": iso_us(connection.opened_us),
+        "first_frame": _us(connection.first_frame_us),
+        "last_frame": _us(connection.last_frame_us),
+        "last_canary": _us(connection.last_canary_us),
+        "closed": _us(connection.closed_us),
+        "cause": connection.cause,
+    }
+
+
+def _us(value: int | None) -> str | None:
+    return None if value is None else iso_us(value)
