@@ -7,7 +7,8 @@ import pytest
 
 from rekt.simulator import Options
 from rekt.simulator.scenes import DEFAULT, load, names
-from rekt.simulator.scenes.binance import Binance, Dialogue
+from rekt.simulator.scenes.binance import Binance
+from rekt.simulator.subscriptions import Dialogue
 
 NOW_MS = 1_795_000_000_123
 

@@ -87,6 +87,11 @@ class Connection(picows.WSListener):
         return faultless and self.session.routed and bool(self.session.streams)
 
     @property
+    def has_delivered(self) -> bool:
+        """Whether a first publication has been written."""
+        return self.life.liquidations + self.life.canaries > 0
+
+    @property
     def backlog_bytes(self) -> int:
         """What waits here because the client does not read."""
         return 0 if self._transport is None else self._transport.underlying_transport.get_write_buffer_size()
@@ -106,6 +111,7 @@ class Connection(picows.WSListener):
             self.end(fault.how, "cut", fault.code or 1001)
         elif fault.kind != "shutdown":
             self._outgoing.suffer(fault)
+            self._stop(fault.kind)
             if fault.seconds is not None:
                 self._later(fault.kind, fault.seconds, lambda: self.recover(fault.kind))
 

@@ -8,9 +8,9 @@ a thread of its own.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from heapq import merge
 from http import HTTPStatus
 from types import TracebackType
@@ -21,8 +21,10 @@ import picows
 from rekt.simulator import scenes
 from rekt.simulator.connection import Connection, Rules
 from rekt.simulator.faults import Fault, Step, Target
-from rekt.simulator.handshake import Silent, json_response, mangled
+from rekt.simulator.handshake import json_response, mangled
+from rekt.simulator.injection import Injection
 from rekt.simulator.options import Clock, Options
+from rekt.simulator.port import ListeningPort
 from rekt.simulator.scene import Kind, Publication
 from rekt.simulator.source import Source, source_of
 from rekt.simulator.truth import Counts, Life, Record, Sent
@@ -58,22 +60,20 @@ class Simulator:
             options.socket_buffer_bytes,
         )
         self._script = list(script)
-        self._random = random.Random(f"targets {options.seed}")
         self._lives: list[Life] = []
         self._open: dict[int, Connection] = {}
-        self._silent: set[picows.WSTransport] = set()
-        self._coming: list[Fault] = []
-        self._standing: dict[str, Fault] = {}
-        self._refusal: Fault | None = None
-        self._server: asyncio.Server | None = None
+        self._port = ListeningPort(options, self._answer)
+        self._injection = Injection(self._open, self._port, options.seed)
         self._task: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self._played = asyncio.Event()
         self._source: Source | None = None
         self._second = 0
-        self.port = options.port
 
     # Addresses
+
+    @property
+    def port(self) -> int:
+        return self._port.number
 
     @property
     def ws_url(self) -> str:
@@ -97,26 +97,23 @@ class Simulator:
 
     async def start(self) -> None:
         """Listen, and start the market, the canary and the script."""
-        await self._listen()
+        await self._port.open()
         self._second = self.now_ms() // 1000
         self._source = source_of(self.options, self.scene, self.now_ms(), self.record.counts)
         self._task = asyncio.create_task(self._run(self._source))
         for step in self._script:
-            self._later(step.at_s, step)
+            self._injection.later(step.at_s, partial(self.fault, step.fault, step.connection, step.spare))
 
     async def stop(self) -> None:
         """Close every connection (code 1001) and the port."""
-        for timer in self._timers:
-            timer.cancel()
+        self._injection.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        self._unlisten()
+        self._port.close()
         for connection in list(self._open.values()):
             connection.end("close", "stop", 1001)
-        for transport in list(self._silent):
-            transport.disconnect(False)
         for _ in range(40):
             if not self._open:
                 break
@@ -172,21 +169,10 @@ class Simulator:
         """
         if isinstance(fault, str):
             fault = Fault(fault, **figures)
-        if fault.kind == "refuse":
-            self._refuse(fault)
-            return ()
-        if connection == "next":
-            self._coming.append(fault)
-            return ()
-        if connection == "every" and fault.kind != "cut":
-            self._standing[fault.kind] = fault
-            if fault.seconds is not None:
-                self._call_later(fault.seconds, lambda: self._standing.pop(fault.kind, None))
-        hit = self._targets(connection, spare)
-        for target in hit:
-            if fault.kind == "shutdown":
+        hit = self._injection.apply(fault, connection, spare)
+        if fault.kind == "shutdown":
+            for target in hit:
                 target.publish([(self.scene.shutdown_notice(self.now_ms()), None)])
-            target.suffer(fault)
         return tuple(target.life.id for target in hit)
 
     def cut(self, connection: Target = "open", how: str = "reset", code: int = 1001) -> tuple[int, ...]:
@@ -195,13 +181,7 @@ class Simulator:
 
     def clear(self, kind: str | None = None) -> None:
         """End a lasting fault everywhere, or all of them."""
-        if kind in (None, "refuse"):
-            self._accept()
-        for name in list(self._standing) if kind is None else [kind]:
-            self._standing.pop(name, None)
-        self._coming = [fault for fault in self._coming if kind not in (None, fault.kind)]
-        for connection in self._open.values():
-            connection.recover(kind)
+        self._injection.clear(kind)
 
     # Inside: time
 
@@ -243,25 +223,7 @@ class Simulator:
         """Whether some connection has so much waiting that a tape at full speed had better wait."""
         return any(connection.backlog_bytes > 65536 for connection in self._open.values())
 
-    def _later(self, seconds: float, step: Step) -> None:
-        self._call_later(seconds, lambda: self.fault(step.fault, step.connection, step.spare))
-
-    def _call_later(self, seconds: float, call: Any) -> None:
-        loop = asyncio.get_running_loop()
-        self._timers = [
-            timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()
-        ]
-        self._timers.append(loop.call_later(seconds, call))
-
     # Inside: connections
-
-    def _targets(self, connection: Target, spare: int) -> list[Connection]:
-        if connection in ("open", "every"):
-            return list(self._open.values())
-        if connection == "one":
-            healthy = [c for c in self._open.values() if c.healthy and c.life.liquidations + c.life.canaries]
-            return [self._random.choice(healthy)] if len(healthy) > spare else []
-        return [self._open[connection]] if isinstance(connection, int) and connection in self._open else []
 
     def _answer(self, request: picows.WSUpgradeRequest) -> Any:
         """The answer to an HTTP request: a document, a refusal, or a connection."""
@@ -272,9 +234,9 @@ class Simulator:
             return json_response(
                 self.http_status if body is not None else HTTPStatus.NOT_FOUND, body or b"{}"
             )
-        if self._refusal is not None:
+        if self._injection.refusal is not None:
             self.record.counts.refused += 1
-            return mangled(self._refusal, Silent(self._silent))
+            return mangled(self._injection.refusal, self._port.silent())
         session = self.scene.session(path)
         if isinstance(session, str):
             return json_response(HTTPStatus.BAD_REQUEST, session.encode())
@@ -300,43 +262,7 @@ class Simulator:
 
     def _on_opened(self, connection: Connection) -> None:
         self._open[connection.life.id] = connection
-        coming, self._coming = self._coming, []
-        for fault in [*self._standing.values(), *coming]:
-            connection.suffer(fault)
+        self._injection.greet(connection)
 
     def _on_closed(self, connection: Connection) -> None:
         self._open.pop(connection.life.id, None)
-
-    # Inside: the port
-
-    async def _listen(self) -> None:
-        self._server = await picows.ws_create_server(
-            self._answer,
-            self.options.host,
-            self.port,
-            ssl=self.options.ssl_context,
-            enable_auto_pong=False,
-            websocket_handshake_timeout=10,
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def _unlisten(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    def _refuse(self, fault: Fault) -> None:
-        self._refusal = fault
-        if fault.how == "unreachable":
-            self._unlisten()
-        if fault.seconds is not None:
-            self._call_later(fault.seconds, self._accept)
-
-    def _accept(self) -> None:
-        if self._refusal is None:
-            return
-        self._refusal = None
-        if self._server is None:
-            self._listening = asyncio.ensure_future(self._listen())
-        for transport in list(self._silent):
-            transport.disconnect(False)
