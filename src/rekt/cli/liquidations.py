@@ -49,10 +49,10 @@ def command(
         if limit is not None:
             found = islice(found, limit)
         if as_json:
-            from rekt.stats import objects
+            from rekt.objects import liquidation_object
 
             for event in found:
-                _common.print_json(objects.liquidation(event))
+                _common.print_json(liquidation_object(event))
         else:
             _print(found, asked)
 

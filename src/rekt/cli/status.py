@@ -19,14 +19,17 @@ SHOWN = 8  # connections
 def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     """Show whether recording goes on, the frames so far, the connections and the ledger."""
     from rekt import app
-    from rekt.stats import objects
 
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
     with _common.ledger(ctx) as ledger:
-        status = objects.status(ledger, recording)
         if as_json:
-            _common.print_json(status)
+            import apsw
+
+            from rekt.stats.status import status_object
+
+            version = apsw.sqlite_lib_version()
+            _common.print_json(status_object(ledger, recording=recording, sqlite_version=version))
             return
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()

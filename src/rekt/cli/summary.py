@@ -47,10 +47,10 @@ def command(
     with _common.ledger(ctx) as ledger:
         found = (_common.summary(ledger, window, now) for window in windows)
         if as_json:
-            from rekt.stats import objects
+            from rekt.objects import hour_object
 
             for one in found:
-                _common.print_json(objects.hour(one))
+                _common.print_json(hour_object(one))
         elif each:
             _rows(list(found))
         else:

@@ -29,14 +29,14 @@ from rekt.posts.length import LIMIT, weighted_length
 SKIP_COVERAGE = 0.5  # below it the figures say too little to be told
 
 BUILT_IN = (
-    r"{} liquidations in the last hour burned ${:,.0f}. The largest single one: ${:,.0f} \U0001F525",
-    r"Count of liquidations this hour: {}. Gone: ${:,.0f}. The biggest of them: ${:,.0f} \U0001F4A5",
+    r"Liquidations in the last hour: {}. Burned: ${:,.0f}. The largest single one: ${:,.0f} \U0001F525",
+    r"Forced exits this hour: {}. Gone: ${:,.0f}, ${:,.0f} of it in a single order \U0001F4A5",
     r"${1:,.0f} of leveraged positions closed by force within an hour, ${2:,.0f} of it in one go. Liquidations: {0} \U0001F4C9",
     r"Margin calls answered by the exchange: {}. Bill for the hour: ${:,.0f}. Most expensive position: ${:,.0f} \U0001F9FE",
-    r"Another hour on Binance futures. Liquidations: {}. Total: at least ${:,.0f}. Largest: ${:,.0f} \U0001F56F",
+    r"Another hour on Binance futures. Liquidations: {}. Total: at least ${:,.0f}. Largest: ${:,.0f} \U0001F56F\uFE0F",
     r"The hour in three numbers \u2013 liquidations: {}, total: ${:,.0f}, largest: ${:,.0f} \U0001F340",
     r"Leverage cuts both ways: at least ${1:,.0f} liquidated in an hour, ${2:,.0f} of it from one position. Liquidations: {0} \u2694\uFE0F",
-    r"Liquidations seen: {}. Money burned: ${:,.0f}. Saddest position: ${:,.0f} \U0001FAE1",
+    r"Liquidations seen: {}. Money burned: ${:,.0f}. Saddest position: ${:,.0f} \U0001F4B8",
 )
 """The templates that `rekt init` writes and that hold where there is no file; they read well for any count."""
 
