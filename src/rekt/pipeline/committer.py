@@ -106,13 +106,13 @@ class Committer:
         *,
         durable: Callable[[Appended], None] = lambda _: None,
         room: Callable[[], None] = lambda: None,
-        limit: int = LIMIT,
+        limit: int | None = None,
     ) -> None:
         self._store = store
         self._run = run
         self._durable = durable
         self._room = room
-        self._limit = limit
+        self._limit = LIMIT if limit is None else limit
         self._items: deque[Item] = deque()
         self._extra_put = 0  # weight beyond one an item; written by the producer only
         self._extra_taken = 0  # the same, written by the committer only

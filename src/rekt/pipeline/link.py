@@ -40,7 +40,7 @@ class Link:
         self._timeout_s = timeout_s
         self._read = read
         self._clock_us = clock_us
-        self._paused = False
+        self.paused = False
         self._tasks = [asyncio.create_task(self._consume()), asyncio.create_task(self._watch())]
 
     def tick(self, received_us: int, venue_ms: int | None) -> None:
@@ -52,14 +52,14 @@ class Link:
 
     def pause(self) -> None:
         """Stop reading the socket; the venue's frames wait in the buffers of the network."""
-        if not self._paused:
-            self._paused = True
+        if not self.paused:
+            self.paused = True
             self._connection.pause()
 
     def resume(self) -> None:
         """Read on."""
-        if self._paused:
-            self._paused = False
+        if self.paused:
+            self.paused = False
             self._proof = asyncio.get_running_loop().time()
             self._connection.resume()
 
@@ -88,11 +88,11 @@ class Link:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + 0.25 if self._paused else self._proof + self._timeout_s
+            due = loop.time() + 0.25 if self.paused else self._proof + self._timeout_s
             await asyncio.sleep(max(due - loop.time(), 0.0))
             now = loop.time()
             if now - due > LATE_S:  # frames that came meanwhile wait in the buffers: look at them first
                 self._proof = now - self._timeout_s + LATE_S
-            elif not self._paused and now - self._proof >= self._timeout_s:
+            elif not self.paused and now - self._proof >= self._timeout_s:
                 self.leave("stall" if self.life.ticked else "mis-routed")
                 return
