@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from rekt.stores.sqlite import Ledger, Reader
 from tests.pipeline.service import Running, running, settings_for, until
 
 FRAMES = Path(os.environ.get("FRAMES_DIR") or Path(__file__).parents[3] / "shared" / "frames")
-QUICK = {"canary_timeout": 1.5}
+QUICK_S = 1.5  # canary time-out of tests that wait for it
 
 
 def payload(number: int = 0, symbol: str = "BTCUSDT", **changes: object) -> bytes:
@@ -100,7 +101,10 @@ def test_a_cut_is_followed_by_a_new_connection(how: str, tmp_path: Path) -> None
 
 def test_a_stalled_socket_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A socket that stays open and sends nothing more is left after the canary time-out, and called dead."""
-    with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange, **QUICK) as recorder:
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
+    ):
         exchange.fault("stall", connection=1)
         began = time.monotonic()
         assert until(lambda: len(exchange.connections) >= 2)
@@ -114,7 +118,9 @@ def test_the_retired_address_is_noticed(tmp_path: Path, caplog: pytest.LogCaptur
     """An address that accepts everything and sends nothing is called mis-routed and left within 10 s."""
     with (
         simulated(scene="busy") as exchange,
-        running(tmp_path / "l.db", exchange, wait=False, ws_url=exchange.retired_url, **QUICK) as recorder,
+        running(
+            tmp_path / "l.db", exchange, wait=False, ws_url=exchange.retired_url, canary_timeout=QUICK_S
+        ) as recorder,
     ):
         assert recorder.service.warnings()
         assert until(lambda: len(exchange.connections) >= 2, 10)
@@ -125,7 +131,10 @@ def test_the_retired_address_is_noticed(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_quiet_market_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No liquidation for longer than the time-out while the canary ticks: nothing is done and nothing is said."""
     caplog.set_level(logging.WARNING, "rekt")
-    with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange, **QUICK) as recorder:
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
+    ):
         time.sleep(3.5)
         assert recorder.alive()
         assert len(exchange.connections) == 1
@@ -135,7 +144,10 @@ def test_a_quiet_market_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureF
 
 def test_liquidations_without_a_canary_are_no_proof(tmp_path: Path) -> None:
     """A feed whose canary stops is left although liquidations still come; they are kept."""
-    with simulated(scene="busy") as exchange, running(tmp_path / "l.db", exchange, **QUICK) as recorder:
+    with (
+        simulated(scene="busy") as exchange,
+        running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
+    ):
         exchange.fault("canary_stop", connection=1)
         assert until(lambda: len(exchange.connections) >= 2)
     assert causes(recorder.ledger)[0] == "stall"
@@ -166,7 +178,7 @@ def test_renewal_leaves_no_hole(tmp_path: Path) -> None:
     assert all(entry.written for entry in exchange.sent)
     with Reader(recorder.ledger) as reader:
         found = reader.connections(None)
-    for old, new in zip(found, found[1:], strict=False):
+    for old, new in itertools.pairwise(found):
         assert old.closed_us is not None
         assert new.first_frame_us is not None
         assert new.first_frame_us < old.closed_us
@@ -247,7 +259,10 @@ def test_a_full_queue_pauses_reading_and_drops_nothing(
 ) -> None:
     """While the ledger is locked by another writer the queue fills, reading pauses, and then all is there."""
     monkeypatch.setattr("rekt.pipeline.committer.LIMIT", 500)
-    with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange, **QUICK) as recorder:
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
+    ):
         other = apsw.Connection(str(recorder.ledger))
         other.execute("BEGIN IMMEDIATE")
         for number in range(3000):

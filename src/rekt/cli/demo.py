@@ -27,20 +27,24 @@ def command(
     from rekt.cli import summary, tweet
     from rekt.cli._recording import record
     from rekt.errors import UsageError
+    from rekt.fields import HOUR
+    from rekt.model import Window
+    from rekt.posts.compose import compose, templates
     from rekt.simulator import simulated
     from rekt.simulator.market import MOODS
 
     if scene not in MOODS:
         raise UsageError(f"no scene is called {scene!r}", hint=f"known: {', '.join(MOODS)}")
+    console = _common.console()
     with simulated(scene=scene, seed=seed, keep_sent=0) as exchange:
         settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
         record(settings, seconds=seconds, command="demo", mark="simulated  ")
     now = _common.now_ms()
+    hour = Window(now - now % HOUR, now - now % HOUR + HOUR)
     with app.reader(settings) as ledger:
-        hour = summary.running_hour(now)
-        found = app.summarise(ledger, hour, now)
-        typer.echo("\nSIMULATED: none of this happened at an exchange.\n")
-        summary.show(found, now)
-        typer.echo("\nThe post of this hour, were it real and over:\n")
-        typer.echo(tweet.render(settings, found))
-        typer.echo(f"\nSIMULATED. The demo's own ledger: {settings.ledger_path}")
+        found = _common.summary(ledger, hour, now)
+    console.print("\nSIMULATED: none of this happened at an exchange.\n", style=_common.WARN)
+    summary.page(console, found, now, chosen=True)
+    console.print("\nThe post of this hour, as it stands; the demo never posts:\n")
+    tweet.show(compose(found, templates(settings.templates_path)))
+    console.print(f"\nSIMULATED. The demo's own ledger: {settings.ledger_path}", style=_common.WARN)

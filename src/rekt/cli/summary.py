@@ -51,10 +51,13 @@ def command(
 
             for one in found:
                 _common.print_json(hour_object(one))
-        elif each:
-            _rows(list(found))
-        else:
-            _page(_common.console(), next(found), now, chosen=asked.chosen)
+            return
+        with _common.waiting("adding up"):
+            summaries = list(found)
+    if each:
+        _rows(summaries)
+    else:
+        page(_common.console(), summaries[0], now, chosen=asked.chosen)
 
 
 def _rows(found: list[HourSummary]) -> None:
@@ -82,7 +85,7 @@ def _rows(found: list[HourSummary]) -> None:
     _common.console().print(table)
 
 
-def _page(console: Console, one: HourSummary, now: int, *, chosen: bool) -> None:
+def page(console: Console, one: HourSummary, now: int, *, chosen: bool) -> None:
     """The whole summary for people: a sentence, the sides, the symbols, what it rests on."""
     from rich.table import Table
     from rich.text import Text
@@ -131,7 +134,7 @@ def _headline(one: HourSummary) -> Text:
     if one.largest:
         text.append(
             f" The largest: {clean(one.largest.symbol)} {one.largest.side} {_common.usd(one.largest.notional)}"
-            f" at {_common.moment(one.largest.trade_time)[11:]}."
+            f" at {_common.moment(one.largest.trade_time)[0 if one.hour is None else 11 :]}."
         )
     return text
 
@@ -167,7 +170,7 @@ def _basis(one: HourSummary, name: str) -> list[Text]:
     lines = [Text(f"{_common.percent(one.coverage)} of this {name} was recorded.", style=style)]
     for gap in one.gaps[:GAPS]:
         when = f"{_common.moment(gap.start)} for {_common.length(gap.end - gap.start)}"
-        lines.append(Text(f"  gap: {when}, {clean(gap.venue)} {clean(gap.cause)}", style=style))
+        lines.append(Text(f"  gap: {when}, {clean(gap.venue)}: {clean(gap.cause)}", style=style))
     if len(one.gaps) > GAPS:
         lines.append(Text(f"  and {len(one.gaps) - GAPS:,} more gaps", style=style))
     if one.unknown_count:

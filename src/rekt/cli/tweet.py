@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rekt.cli import _common
 from rekt.errors import UsageError
+
+if TYPE_CHECKING:
+    from rekt.posts.compose import Post
 
 
 def command(
@@ -40,6 +43,11 @@ def command(
             }
         )
         return
+    show(post)
+
+
+def show(post: Post) -> None:
+    """The post in a frame, with what would become of it."""
     from rich.panel import Panel
     from rich.text import Text
 
