@@ -31,7 +31,7 @@ LONG, SHORT, WARN, GOOD = (
     "#009E73",
 )  # told apart by everyone; never colour alone
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("rekt.cli")
 
 
 class LogFormat(StrEnum):
@@ -207,12 +207,12 @@ def usd(micro: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 for people; never rounded up to the whole.
+    """A share from 0 to 1 for people; what is not all never rounds to it.
 
-    >>> percent(1.0), percent(0.99996), percent(0.5), percent(0.0)
-    ('100 %', '99.9 %', '50 %', '0 %')
+    >>> percent(1.0), percent(0.99996), percent(0.0847), percent(0.0)
+    ('100 %', '99.9 %', '8.5 %', '0 %')
     """
-    tenths = int(share * 1000 + 1e-9)
+    tenths = 1000 if share >= 1 else min(999, round(share * 1000))
     return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10} %"
 
 

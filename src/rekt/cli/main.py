@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -49,9 +50,10 @@ class Commands(TyperGroup):
         return [name.replace("_", "-") for name in registry.names(PACKAGE) if name != "main"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, None when there is none."""
+        """The command of this name; a wrong one is answered with the nearest."""
         if cmd_name not in self.list_commands(ctx):
-            return None
+            near = get_close_matches(cmd_name, self.list_commands(ctx), 1)
+            ctx.fail(f"No command is called {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
         function = registry.load(PACKAGE, cmd_name.replace("-", "_")).command
         single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
         single.command(cmd_name)(_everywhere(function))
@@ -141,14 +143,14 @@ def _hush() -> None:
         os.close(nowhere)
 
 
-def main() -> None:
-    """Run the command line."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a command line, by default the process's own; ends in SystemExit."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(
                 errors="backslashreplace"
             )  # a terminal of another encoding gets an escape, not a crash
     try:
-        typer.main.get_command(app).main(prog_name="rekt")
+        typer.main.get_command(app).main(args, prog_name="rekt")
     except BrokenPipeError:
         _hush()
