@@ -121,11 +121,7 @@ def _divided(gap: Gap, connections: Sequence[Connection]) -> list[Gap]:
         at = (connection.closed_us if down else connection.opened_us) // 1000
         last = parts[-1]
         cause = PROCESS_DOWN if down else str(connection.cause)
-        if (
-            not last.start <= at < gap.end
-            or (last.cause == PROCESS_DOWN) is down
-            or not (down or parts or at)
-        ):
+        if not last.start <= at < gap.end or (last.cause == PROCESS_DOWN) is down:
             continue
         parts[-1] = last._replace(end=at)
         parts.append(Gap(at, gap.end, cause, gap.venue))

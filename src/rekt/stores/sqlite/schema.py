@@ -198,13 +198,15 @@ def _look(path: Path) -> bool:
             raise LedgerError(f"{path} is a folder, not a ledger", hint="name a file under [DATABASE] path")
         if not path.exists() or path.stat().st_size == 0:
             return False
+        if path.stat().st_size < 512:
+            raise _no_database(path)
         connection = _unlocked(path)
         try:
             application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
         finally:
             connection.close()
     except apsw.NotADBError as error:
-        raise LedgerError(f"{path} is no ledger: it is not an SQLite file", hint=_NEW) from error
+        raise _no_database(path) from error
     except (apsw.Error, OSError) as error:
         raise failure(error, path, "opening") from error
     if application != APPLICATION_ID:
@@ -212,6 +214,10 @@ def _look(path: Path) -> bool:
     if version > VERSION:
         raise _newer(path, version)
     return True
+
+
+def _no_database(path: Path) -> LedgerError:
+    return LedgerError(f"{path} is no ledger: it is not an SQLite file", hint=_NEW)
 
 
 def _foreign(path: Path) -> LedgerError:
