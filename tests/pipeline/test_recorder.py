@@ -62,29 +62,30 @@ def test_real_frames_over_a_real_socket(tape: Path, tmp_path: Path) -> None:
     told = [json.loads(line["raw"]) if "raw" in line else line for line in lines]
     orders = [value.get("data", value)["o"] for value in told]
     expected = Counter((o["s"], o["S"], o["p"], o["ap"], o["q"], o["z"], o["X"], o["T"]) for o in orders)
+    ledger = tmp_path / "l.db"
     for _ in range(2):
         with (
             simulated(tape=tape, speed=None, wait_for=2) as exchange,
-            running(tmp_path / "l.db", exchange, connections=2) as recorder,
+            running(ledger, exchange, connections=2) as recorder,
         ):
             assert exchange.wait_played()
             assert until(lambda: recorder.counters().stored + recorder.counters().duplicate >= len(orders))
-    stored = Counter(
-        (
-            e.symbol,
-            e.order_side,
-            e.price,
-            e.average_price,
-            e.quantity,
-            e.filled_quantity,
-            e.status,
-            e.trade_time,
+    with Reader(ledger) as reader:
+        stored = Counter(
+            (
+                e.symbol,
+                e.order_side,
+                e.price,
+                e.average_price,
+                e.quantity,
+                e.filled_quantity,
+                e.status,
+                e.trade_time,
+            )
+            for e in reader.liquidations(None)
         )
-        for e in recorder.events()
-    )
-    assert stored == expected
-    with Reader(recorder.ledger) as reader:
         assert reader.verify() == []
+    assert stored == expected
 
 
 @pytest.mark.parametrize("how", ["reset", "fin", "close"])
