@@ -38,8 +38,6 @@ def record(
     service = app.Service(settings, tape=tape, durable=live.durable)
     for warning in service.warnings():
         log.warning("%s", warning)
-    if settings.exposed:
-        log.warning("%s holds keys that others can read: chmod 600 it", settings.file)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
     try:
         left = _complete(_run(service, live, seconds, command))
