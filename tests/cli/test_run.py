@@ -90,6 +90,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     with simulated(rate=50, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
         assert until(lambda: count(tmp_path) > 5)
         other = apsw.Connection(str(tmp_path / "l.db"))
+        other.set_busy_timeout(5000)
         other.execute("BEGIN IMMEDIATE")
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
@@ -109,6 +110,7 @@ def test_a_locked_ledger_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with simulated(rate=50, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
         assert until(lambda: count(tmp_path) > 5)
         other = apsw.Connection(str(tmp_path / "l.db"))
+        other.set_busy_timeout(5000)
         other.execute("BEGIN IMMEDIATE")
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
