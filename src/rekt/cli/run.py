@@ -21,6 +21,10 @@ def command(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
         ),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
+    ] = False,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
@@ -28,4 +32,4 @@ def command(
     """
     from rekt.cli._recording import record
 
-    record(_common.settings(ctx), seconds=seconds, tape=tape)
+    record(_common.settings(ctx), seconds=seconds, tape=tape, take_over=take_over)

@@ -173,6 +173,14 @@ class Recorder:
             for other in self.links:
                 other.pause()
 
+    def delivers(self, seconds: float) -> bool:
+        """Whether a connection has been proved alive for so long."""
+        now = asyncio.get_running_loop().time()
+        return any(
+            link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+            for link in self.links
+        )
+
     def _alive_links(self) -> list[str]:
         return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
