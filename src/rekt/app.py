@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from . import __version__, registry
 from rekt.config import Key, Section, Settings, load
-from rekt.errors import ConfigError, UsageError
+from rekt.errors import ConfigError, LedgerError, RestError, UsageError
+
+from . import __version__, registry
 
 if TYPE_CHECKING:
-    from rekt.wire.tape import TapeWriter
     from rekt.model import Liquidation
     from rekt.pipeline.committer import Progress
     from rekt.pipeline.recorder import Recorder
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from rekt.stores.sqlite import Ledger, Reader
     from rekt.venue import Endpoint, Venue
     from rekt.wire.connection import Connection
+    from rekt.wire.tape import BadLine, TapeLine
+    from rekt.wire.tape_writer import TapeWriter
 
 _STARTED = time.monotonic()
 ENABLED = ("binance",)  # the venues that are recorded
@@ -122,6 +124,14 @@ def recording(ledger: Path) -> bool:
     return True
 
 
+class Replayed(NamedTuple):
+    """What came of a replay."""
+
+    lines: int
+    progress: Progress
+    documents: str | None  # why the list of contracts could not be had, where it was needed
+
+
 def _mark(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + ".recording")
 
@@ -154,6 +164,7 @@ class Service:
         from rekt.pipeline.recorder import Recorder
         from rekt.store import Run
         from rekt.venue import Reference
+
         ledger = writer(self._settings)
         mark: Recording | None = None
         tape: TapeWriter | None = None
@@ -167,7 +178,7 @@ class Service:
             ledger.begin(Run(run, _now_us(), None, command, __version__, os.getpid()))
             loop = asyncio.get_running_loop()
             if self._tape is not None:
-                from rekt.wire.tape import TapeWriter
+                from rekt.wire.tape_writer import TapeWriter
 
                 tape = TapeWriter(self._tape, run)
 
@@ -227,6 +238,48 @@ class Service:
                 f"{host} is a {kind} host, but {self._settings.ledger_path} holds {marked} events; nothing was recorded",
                 hint="name another ledger in [DATABASE] path, or change [BINANCE] ws_url",
             )
+
+
+def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) -> Replayed:
+    """Record tapes into the configured ledger, then value what can be valued. Raises LedgerError."""
+    from rekt.pipeline.committer import Change, Committer
+    from rekt.pipeline.instruments import refresh, settle
+    from rekt.pipeline.replay import Replay
+    from rekt.store import Run
+    from rekt.venue import Reference
+
+    ledger = writer(settings)
+    run = secrets.token_hex(8)
+    ledger.begin(Run(run, _now_us(), None, "replay", __version__, os.getpid()))
+    venues = {name: venue(name) for name in ENABLED}
+    with reader(settings) as known:
+        references = {name: Reference(known.instruments(name)) for name in venues}
+    committer = Committer(ledger, run)
+    try:
+        replay = Replay(venues, ENABLED[0], references, committer)
+        for tape in tapes:
+            replay.feed(tape)
+        trouble = None
+        for name in sorted({name for name, _ in replay.symbols}):
+            section = settings.section(name.upper())
+            try:
+                asyncio.run(refresh(venues[name], section, references[name], committer, _fetch))
+            except RestError as error:
+                trouble = error.message
+            committer.flush(60.0)
+            settled = settle(venues[name], references[name], _unsettled(settings.ledger_path, name)())
+            committer.put(Change(settled=tuple(settled)))
+    finally:
+        left = committer.close(60.0)
+        progress = committer.progress
+        if not left:
+            ledger.end(run, _now_us())
+        ledger.close()
+    if left:
+        raise LedgerError(
+            f"{left} lines could not be written: {progress.trouble}", hint="replay the tape again"
+        )
+    return Replayed(replay.lines, progress, trouble)
 
 
 def _now_us() -> int:

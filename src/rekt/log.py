@@ -32,6 +32,7 @@ from typing import Literal
 Form = Literal["text", "json"]
 
 _LONGEST = 4_000  # characters of a message
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -54,7 +55,7 @@ def clean(text: str) -> str:
 
 def json_line(value: object) -> str:
     """A value as one line of JSON: letters as they are, everything that can't be seen escaped."""
-    text = json.dumps(value, ensure_ascii=False, default=str, separators=(", ", ": "))
+    text = _encode(value)
     if text.isprintable():
         return text
     return "".join(

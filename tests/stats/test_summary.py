@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -92,8 +93,8 @@ made = st.lists(
 @given(made, st.lists(st.tuples(st.integers(0, 3 * HOUR), st.integers(1, 3 * HOUR)), min_size=1, max_size=5))
 def test_roll_ups_give_what_a_recount_gives(
     tmp_path_factory: pytest.TempPathFactory,
-    rows: list,
-    windows: list[tuple[int, int]],  # type: ignore[type-arg]
+    rows: list[Any],
+    windows: list[tuple[int, int]],
 ) -> None:
     """For any events and any window, whole hours or ragged."""
     found = [

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any
 
@@ -70,13 +70,15 @@ async def listening(
     tasks: set[asyncio.Task[None]] = set()
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            try:
-                await each(reader, writer)
-                writer.close()
-                await writer.wait_closed()
-            finally:
-                writer.transport.abort()
+        try:
+            await each(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()
+        except BaseException:  # a failed assertion of a script: the test fails where it waits for the end
+            writer.transport.abort()
+            raise
 
     def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(run(reader, writer))

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -41,13 +41,13 @@ class Check(NamedTuple):
     hint: str = ""
 
 
-def all_checks(settings: Settings) -> Iterator[Check]:
-    """Everything, quick things first."""
+def all_checks(settings: Settings, canary_s: float = CANARY_S) -> Iterator[Check]:
+    """Everything, quick things first; a stream gets so many seconds for its first sign of life."""
     yield from _configuration(settings)
     yield _disk(settings.data_folder)
     yield _sqlite()
     yield from _ledger(settings)
-    yield from asyncio.run(_endpoints(settings))
+    yield from asyncio.run(_endpoints(settings, canary_s))
 
 
 def _configuration(settings: Settings) -> Iterator[Check]:
@@ -142,19 +142,19 @@ def _verified(settings: Settings) -> Check:
     return Check("ledger", "fail", f"{found[0]}{more}", hint)
 
 
-async def _endpoints(settings: Settings) -> list[Check]:
+async def _endpoints(settings: Settings, canary_s: float) -> list[Check]:
     """Every endpoint at once."""
     asked = []
     for venue in map(app.venue, app.ENABLED):
         section = settings.section(venue.name.upper())
-        asked += [_stream(venue, endpoint) for endpoint in venue.endpoints(section)]
+        asked += [_stream(venue, endpoint, canary_s) for endpoint in venue.endpoints(section)]
         documents = venue.documents(section)
         asked += [_document(document) for document in documents]
         asked.append(_clock([document.url for document in documents]))
     return list(await asyncio.gather(*asked))
 
 
-async def _stream(venue: Venue, endpoint: Endpoint) -> Check:
+async def _stream(venue: Venue, endpoint: Endpoint, canary_s: float) -> Check:
     """Connect, and wait for the canary: an answer alone proves nothing."""
     from rekt.wire.address import place
     from rekt.wire.connection import Connection
@@ -169,7 +169,7 @@ async def _stream(venue: Venue, endpoint: Endpoint) -> Check:
         return Check("stream", "fail", error.message, hint)
     connected = time.monotonic() - began
     try:
-        async with asyncio.timeout(CANARY_S):
+        async with asyncio.timeout(canary_s):
             async for batch in connection.batches():
                 if any(_is_tick(venue, data, received) for received, data in batch):
                     took = time.monotonic() - began
@@ -183,7 +183,7 @@ async def _stream(venue: Venue, endpoint: Endpoint) -> Check:
             "the address may be retired: look at its path in the configuration, or at the venue's change log"
         )
         return Check(
-            "stream", "fail", f"{where} connects, but sent no sign of life in {CANARY_S:.0f} s", hint
+            "stream", "fail", f"{where} connects, but sent no sign of life in {canary_s:.0f} s", hint
         )
     finally:
         await connection.close("stopped")
@@ -210,8 +210,12 @@ async def _document(document: Document) -> Check:
 
 async def _clock(urls: list[str]) -> Check:
     """This machine's clock against the Date of whichever answers, whatever it answers."""
-    offsets = await asyncio.gather(*(_offset(url) for url in urls))
-    known = [offset for offset in offsets if offset is not None]
+    return judged(await asyncio.gather(*(offset(url) for url in urls)))
+
+
+def judged(offsets: Sequence[float | None]) -> Check:
+    """The clock by the answer that is nearest to it: a stale cache must not blame it."""
+    known = [one for one in offsets if one is not None]
     if not known:
         return Check("clock", "warn", "not checked: no endpoint told the time")
     off = min(known, key=abs)
@@ -223,7 +227,7 @@ async def _clock(urls: list[str]) -> Check:
     return Check("clock", "fail" if abs(off) > FAR_OFF_S else "warn", text, hint)
 
 
-async def _offset(url: str) -> float | None:
+async def offset(url: str) -> float | None:
     """Seconds that our clock is ahead of the one behind this address; its Date is cut to the second."""
     import httpx
 

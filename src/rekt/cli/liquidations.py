@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ import typer
 
 from rekt.cli import _common
 from rekt.errors import UsageError
+from rekt.fields import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +61,10 @@ def command(
 def _dollars(text: str | None) -> Decimal | None:
     if text is None:
         return None
-    try:
-        value = Decimal(text.replace(",", "").replace("_", "").removeprefix("$"))
-    except InvalidOperation:
-        value = Decimal(-1)
-    if not 0 <= value < 10**12:
+    plain = text.replace(",", "").removeprefix("$")
+    if not is_decimal(plain):
         raise UsageError(f"--min-usd {text!r} is no amount of dollars", hint="write 100000 or 2500.50")
-    return value
+    return Decimal(plain)
 
 
 def _print(found: Iterator[Liquidation], asked: _common.Asked) -> None:

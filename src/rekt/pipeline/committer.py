@@ -143,6 +143,14 @@ class Committer:
         """Items that are not durable yet."""
         return len(self._items) + self._in_flight
 
+    def wait_for_room(self) -> None:
+        """Wait until half of the queue is durable: for a producer that can simply stop, such as a replay."""
+        while (
+            len(self._items) + self._extra_put - self._extra_taken >= self._limit // 2
+            and self._thread.is_alive()
+        ):
+            time.sleep(0.002)
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until all that was put is durable; False when time ran out."""
         deadline = time.monotonic() + timeout_s

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 
 from rekt.model import Connection as ConnectionFact
+from rekt.pipeline.life import Life
 from rekt.wire.connection import Connection
 from rekt.wire.frame import Frame
-
-from .life import Life
 
 Reader = Callable[["Link", list[Frame]], None]
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -20,15 +20,14 @@ from rekt.config import Section
 from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
 from rekt.model import Liquidation, Quarantined
-from rekt.store import Settled
+from rekt.pipeline.committer import Change, Committer
+from rekt.pipeline.instruments import Fetch, refresh, settle
+from rekt.pipeline.link import Link
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
 from rekt.wire.address import shown
 from rekt.wire.backoff import Backoff
 from rekt.wire.connection import Connection
 from rekt.wire.frame import Frame
-
-from .committer import Change, Committer
-from .link import Link
 
 log = logging.getLogger("rekt.recorder")
 
@@ -38,13 +37,12 @@ UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 REMIND_S = 300.0  # a venue that stays out of reach is told again so often
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
-Fetch = Callable[[str], Awaitable[bytes]]
 
 
 class Tape(Protocol):
     """Takes every frame as it came."""
 
-    def write(self, venue: str, connection: str, frame: Frame) -> None:
+    def write(self, venue: str, connection: str, frames: Sequence[Frame]) -> None:
         """Never blocks and never raises."""
         ...
 
@@ -159,8 +157,8 @@ class Recorder:
                         link.tick(received_us, decoded.venue_ms)
                     elif isinstance(decoded, Notice):
                         self._notice(link, decoded)
-            if self._tape is not None:
-                self._tape.write(self.venue.name, link.life.connection.id, frame)
+        if self._tape is not None:
+            self._tape.write(self.venue.name, link.life.connection.id, frames)
         if full and not self._paused:
             self._paused = True
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
@@ -329,7 +327,7 @@ class Recorder:
         while True:
             self._unknown.clear()
             try:
-                await self._refresh()
+                await refresh(self.venue, self._settings, self._reference, self._committer, self._fetch)
             except RektError as error:
                 if trouble != error.message:
                     trouble = error.message
@@ -348,20 +346,6 @@ class Recorder:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._unknown.wait(), REFRESH_S)
 
-    async def _refresh(self) -> None:
-        found = []
-        failed: RektError | None = None
-        for document in self.venue.documents(self._settings):
-            try:
-                found.extend(document.parse(await self._fetch(document.url), time.time_ns() // 1000))
-            except RektError as error:  # the other document may still be had
-                failed = error
-        if found:
-            self._reference.instruments.update((instrument.symbol, instrument) for instrument in found)
-            self._committer.put(Change(instruments=tuple(found)))
-        if failed is not None:
-            raise failed
-
     async def _settle(self) -> None:
         if not self._has_unsettled:
             return
@@ -372,13 +356,3 @@ class Recorder:
             log.info("%s: the value of %d events is known now", self.venue.name, len(settled))
             self._committer.put(Change(settled=tuple(settled)))
         self._has_unsettled = len(settled) < len(events)
-
-
-def settle(venue: Venue, reference: Reference, events: Iterable[Liquidation]) -> list[Settled]:
-    """What is known by now of events whose notional was unknown."""
-    found = []
-    for event in events:
-        instrument = reference.instruments.get(event.symbol)
-        if instrument is not None and (notional := venue.value(event, instrument)) is not None:
-            found.append(Settled(event.trade_time, event.uid, notional, event.basis))
-    return found

@@ -1,0 +1,56 @@
+"""`rekt replay`: recorded frames into the ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rekt.cli import _common
+
+
+def command(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Tapes, also .gz and .zst; - is standard input.")
+    ],
+    as_json: _common.Json = False,
+) -> None:
+    """Record frames from files into the ledger, again and again without harm: what is there already stays as it is.
+
+    One frame a line: own tapes, wrapped frames, bare payloads, or the frame under `raw`; `recv_ts` (ms) is the
+    receive time.
+    """
+    from rekt import app
+    from rekt.errors import UsageError
+    from rekt.wire.tape import read_tape
+
+    for file in files:
+        if str(file) != "-" and not file.is_file():
+            raise UsageError(f"the tape {file} {'is a folder' if file.is_dir() else 'does not exist'}")
+    settings = _common.settings(ctx)
+    with _common.waiting("replaying"):
+        done = app.replay(settings, (read_tape(file) for file in files))
+    progress = done.progress
+    if as_json:
+        _common.print_json(
+            {
+                "lines": done.lines,
+                "events": progress.events,
+                "stored": progress.stored,
+                "duplicate": progress.duplicate,
+                "control": progress.control,
+                "quarantined": progress.quarantined,
+            }
+        )
+        return
+    console = _common.console()
+    console.print(
+        f"{done.lines:,} lines: {progress.events:,} new events, {progress.duplicate:,} repeats, "
+        f"{progress.control:,} others, {progress.quarantined:,} in quarantine; ledger {settings.ledger_path}"
+    )
+    if done.documents:
+        console.print(
+            f"The list of contracts can't be had ({done.documents}): some values stay unknown for now."
+        )
