@@ -6,11 +6,36 @@ as long as it takes; `RowsRefused` names rows that it will never take.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from rekt.errors import StoreError
 from rekt.model import Connection, Liquidation, Span, Window
+
+
+class SinkState(NamedTuple):
+    """How far a sink has come."""
+
+    seq: int = 0
+    acked_us: int | None = None  # when it acknowledged last
+    error: str | None = None  # what keeps it, now
+    suspended: bool = False
+    audited_us: int | None = None  # when an audit last found no difference
+
+
+class LedgerRow(Protocol):
+    """A row of the ledger: `rekt.store.Row`."""
+
+    @property
+    def seq(self) -> int:
+        """Its place."""
+        ...
+
+    @property
+    def event(self) -> Liquidation:
+        """What it tells."""
+        ...
 
 
 class Sums(NamedTuple):
@@ -74,4 +99,90 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of it; closing twice is harmless."""
+        ...
+
+
+class Source(Protocol):
+    """The ledger as a shipper reads it."""
+
+    def after(self, seq: int, limit: int) -> Sequence[LedgerRow]:
+        """Rows inserted or changed after a place, in that order."""
+        ...
+
+    def behind(self, seq: int) -> int:
+        """How many those are."""
+        ...
+
+    def state(self, sink: str) -> SinkState:
+        """How far a sink has come."""
+        ...
+
+    def new_lives(
+        self, rowid: int, open_ids: Iterable[str]
+    ) -> tuple[list[tuple[int, Connection]], list[Span]]:
+        """Connections after a row id, in pages, or of these ids, and all spans of them; of one state."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """A stretch in which all answers are of one state."""
+        ...
+
+    def hour_sums(self, window: Window, sink: str) -> dict[int, Sums]:
+        """What a sink ought to hold of each hour."""
+        ...
+
+    def hours_after(self, seq: int) -> set[int]:
+        """The hours of the rows behind a cursor."""
+        ...
+
+    def refused(self, sink: str) -> Sequence[tuple[Liquidation, str]]:
+        """Rows that a sink refused, with the reason."""
+        ...
+
+    def refused_count(self, sink: str) -> int:
+        """How many those are."""
+        ...
+
+    def liquidations(self, window: Window | None = None) -> Iterator[Liquidation]:
+        """Events of a window."""
+        ...
+
+    def sealed(self) -> int:
+        """The time, ms, before which days are closed for good."""
+        ...
+
+    def extent(self) -> Window:
+        """From the first hour with an event to the end of the last."""
+        ...
+
+
+class Marks(Protocol):
+    """Where the ledger notes how far sinks have come."""
+
+    def save(self, sink: str, seq: int, acked_us: int | None) -> None:
+        """All rows up to this one were acknowledged."""
+        ...
+
+    def tell(self, sink: str, error: str | None, *, suspended: bool) -> None:
+        """What keeps it now; None when nothing does."""
+        ...
+
+    def audited(self, sink: str, at_us: int) -> None:
+        """An audit ended in agreement."""
+        ...
+
+    def refuse(self, sink: str, event: Liquidation, reason: str) -> None:
+        """Set a row aside."""
+        ...
+
+    def accept(self, sink: str, event: Liquidation) -> None:
+        """A row that was set aside was taken after all."""
+        ...
+
+    def seal(self, before: int, expected: Mapping[int, Sums], sink: str) -> bool:
+        """Close the days before a time for good, if they still hold what was audited."""
+        ...
+
+    def prune(self) -> int:
+        """Drop a page of rows of sealed days; how many."""
         ...

@@ -206,7 +206,9 @@ class Server:
                 raise StoreError(f"QuestDB ended at once ({code}):\n{said}", hint=f"its log: {self.log}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise StoreError(f"QuestDB did not answer within {START_S:.0f} s", hint=f"its log: {self.log}")
+                raise StoreError(
+                    f"QuestDB did not answer within {START_S:.0f} s", hint=f"its log: {self.log}"
+                )
             time.sleep(0.05)
         process.returncode = 0  # it lives on: not ours to wait for
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together are names of tables and columns, checked before; values go through `text`
 """Rows into QuestDB: line protocol over HTTP, by the official client, an acknowledgement for every batch.
 
 An acknowledgement is a commit to the table's log: it survives the server's kill -9. Applying the log comes after; a
@@ -131,7 +132,7 @@ class QuestDB:
         first, second = self._names.events, self._names.others
         counted: defaultdict[int, int] = defaultdict(int)
         for hour, count in self._sql(
-            f"SELECT timestamp::long, n FROM (SELECT timestamp, count() n FROM \"{second}\""
+            f'SELECT timestamp::long, n FROM (SELECT timestamp, count() n FROM "{second}"'
             f" WHERE {within(window)} SAMPLE BY 1h)"
         ):
             counted[hour // 1000] += count
@@ -177,7 +178,7 @@ class QuestDB:
             raise self._failure(error) from error
 
     def _failure(self, error: QuestDBError) -> StoreError:
-        """What the client's error means: is it the server, or the rows?"""
+        """What the client's error means: the server's fault, or the rows'."""
         said = str(error).removeprefix("Could not flush buffer: ")
         if error.code == QuestDBErrorCode.AuthError or "Unauthorized" in said:
             return denied(self._place)
@@ -201,14 +202,14 @@ def _sender(place: Place) -> Sender:
     if address.startswith("localhost"):  # a server of ours listens on 127.0.0.1 alone
         address = address.replace("localhost", "127.0.0.1", 1)
     port = "" if ":" in address else ":443" if scheme == "https" else ":80"
-    login = {"username": place.user, "password": place.password} if place.user else {}
     sender = Sender.from_conf(
         f"{scheme}::addr={address}{port};auto_flush=off;protocol_version=2;retry_timeout=0;"
         f"request_timeout={REQUEST_MS};",
-        **login,
+        username=place.user or None,
+        password=place.password if place.user else None,
     )
     try:
-        sender.establish()
+        sender.establish()  # type: ignore[no-untyped-call]
     except QuestDBError as error:
         raise unreachable(place.url, str(error)) from error
     return sender

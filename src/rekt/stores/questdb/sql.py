@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together are names of tables and columns, checked before; values go through `text`
 """QuestDB's SQL over plain HTTP (`GET /exec`), with what goes wrong in words."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together are names of tables and columns, checked before; values go through `text`
 """The tables: what they are made of, and having them there in whatever state a server is found.
 
 `liqui` (or as `[DATABASE] name` says) has the original's columns and ours, one row for each event that counts and has
@@ -66,6 +67,7 @@ SPAN = {
     "timestamp": "TIMESTAMP",  # first tick
     "end_time": "TIMESTAMP",  # last tick
 }
+VIEW_S = 5.0  # how far the view may be behind its table
 EVENT_KEYS = ("timestamp", "venue", "PAIR", "uid")
 VIEW = (
     "SELECT timestamp, venue, PAIR, side, count() n, sum(USDVALUE) usd, max(USDVALUE) max_usd, sum(micros) micros"
@@ -105,7 +107,9 @@ class Shape(NamedTuple):
     @property
     def ours(self) -> bool:
         """Whether rows can be shipped to it (columns may be missing: they are added)."""
-        return self.extendable and self.keys == {key.lower() for key in EVENT_KEYS} and self.has("uid", "UUID")
+        return (
+            self.extendable and self.keys == {key.lower() for key in EVENT_KEYS} and self.has("uid", "UUID")
+        )
 
     @property
     def extendable(self) -> bool:
@@ -193,11 +197,13 @@ def check_view(sql: Sql, table: str, window: Window) -> list[str]:
     if status and status[0][0] not in ("valid", "refreshing"):
         found = [f"the view {own.view} was {status[0][0]} ({status[0][1]})"]
     else:
-        for attempt in range(20):  # it follows the table a moment later
-            if not (different := _differs(sql, own, window)):
-                return []
-            if attempt < 19:
-                time.sleep(0.25)
+        deadline = time.monotonic() + VIEW_S
+        while different := _differs(sql, own, window):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.25)
+        else:
+            return []
         found = [f"the view {own.view} differed from the table in {different} hours"]
     log.warning("QuestDB: %s; it is being built anew", found[0])
     try:

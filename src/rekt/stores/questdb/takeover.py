@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together are names of tables and columns, checked before; values go through `text`
 """Taking over a table that the original (or anything else) made, so that not a row of it is lost.
 
 Three shapes are met (and whatever else has a time column is treated like the first two):
@@ -106,7 +107,12 @@ def _copy(sql: Sql, source: str, found: Shape, target: str) -> None:
 def _sums(sql: Sql, table: str, found: Shape) -> list[Any]:
     """What two tables with the same rows agree in, in whatever order: counts, and sums of integers."""
     time = _time(found) or "timestamp"
-    sums = ["count()", f"count_distinct({time})", f"min({time}::TIMESTAMP)::long", f"max({time}::TIMESTAMP)::long"]
+    sums = [
+        "count()",
+        f"count_distinct({time})",
+        f"min({time}::TIMESTAMP)::long",
+        f"max({time}::TIMESTAMP)::long",
+    ]
     for name in ("PRICE", "QUANTITY", "USDVALUE"):
         if name.lower() in found.columns:
             sums += [f'count("{name}"::DOUBLE)', f'sum(("{name}"::DOUBLE * 1000000)::LONG)']
