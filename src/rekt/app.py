@@ -6,8 +6,9 @@ import asyncio
 import fcntl
 import os
 import secrets
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -21,6 +22,7 @@ from . import __version__, registry
 if TYPE_CHECKING:
     from rekt.model import Liquidation
     from rekt.pipeline.committer import Progress
+    from rekt.pipeline.companion import Companion
     from rekt.pipeline.recorder import Recorder
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from rekt.wire.tape_writer import TapeWriter
 
 _STARTED = time.monotonic()
+ALL_S = 9.0  # of the ten seconds that an ordered end may take
 ENABLED = ("binance",)  # the venues that are recorded
 
 
@@ -145,7 +148,10 @@ class Service:
         *,
         tape: Path | None = None,
         durable: Callable[[Appended], None] = lambda _: None,
+        options: Sequence[str] = (),
     ) -> None:
+        """`options`: of the command line, for the processes beside this one."""
+        self._options = options
         self.recorders: list[Recorder] = []
         self.progress: Progress | None = None
         self.started = time.monotonic()
@@ -168,6 +174,8 @@ class Service:
         ledger = writer(self._settings)
         mark: Recording | None = None
         tape: TapeWriter | None = None
+        companion = self._companion()
+        keeping: asyncio.Task[None] | None = None
         try:
             venues = [venue(name) for name in ENABLED]
             for one in venues:
@@ -176,6 +184,8 @@ class Service:
             mark = Recording(self._settings.ledger_path)
             run = secrets.token_hex(8)
             ledger.begin(Run(run, _now_us(), None, command, __version__, os.getpid()))
+            if companion is not None:
+                keeping = asyncio.create_task(companion.keep())
             loop = asyncio.get_running_loop()
             if self._tape is not None:
                 from rekt.wire.tape_writer import TapeWriter
@@ -209,11 +219,15 @@ class Service:
             try:
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             finally:
+                asked = time.monotonic()
                 for recorder in self.recorders:
                     recorder.stop()
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
                 stopping.cancel()
                 left = await asyncio.to_thread(committer.close)
+                if companion is not None and keeping is not None:  # what was recorded last is shipped too
+                    keeping.cancel()
+                    await asyncio.to_thread(companion.stop, max(1.0, ALL_S - (time.monotonic() - asked)))
             for result in ended:
                 if isinstance(result, BaseException):
                     raise result
@@ -221,11 +235,28 @@ class Service:
                 ledger.end(run, _now_us())
             return left
         finally:
+            if companion is not None:
+                companion.stop(0.0)
             if tape is not None:
                 tape.close()
             ledger.close()
             if mark is not None:
                 mark.close()
+
+    def _companion(self) -> Companion | None:
+        """The shipper's process, where the configuration wants one; it uses the same configuration."""
+        from rekt import shipping
+
+        if not shipping.wanted(self._settings):
+            return None
+        shipping.check(self._settings)
+        from rekt.pipeline.companion import Companion
+
+        command = [sys.executable, "-m", "rekt", *self._options, "questdb", "ship", "--attached"]
+        environment = {**os.environ, "REKT_DATABASE_PATH": str(self._settings.ledger_path)}
+        if self._settings.file is not None:
+            environment["REKT_CONFIG"] = str(self._settings.file)
+        return Companion("the shipper to QuestDB", command, environment)
 
     def _check_host(self, ledger: Ledger, one: Venue, endpoint: Endpoint) -> None:
         host = urlsplit(endpoint.url).hostname or ""
@@ -320,5 +351,10 @@ def demo_settings(settings: Settings, ws_url: str, rest_url: str) -> Settings:
         old.unlink()
     addresses = {"ws_url": ws_url, "um_rest_url": rest_url, "cm_rest_url": rest_url}
     section = settings.section("BINANCE")
-    sections = {**settings.sections, "BINANCE": Section("BINANCE", {**section, **addresses})}
+    database = Section("DATABASE", {**settings.section("DATABASE"), "engine": "sqlite"})  # it ships nothing
+    sections = {
+        **settings.sections,
+        "BINANCE": Section("BINANCE", {**section, **addresses}),
+        "DATABASE": database,
+    }
     return replace(settings, ledger_path=path, sections=sections)

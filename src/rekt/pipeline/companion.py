@@ -45,7 +45,7 @@ class Companion:
 
     def stop(self, timeout_s: float) -> None:
         """Ask it to end in order; after the time-out it is killed, which its design bears."""
-        process = self._process
+        process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
         with suppress(OSError):

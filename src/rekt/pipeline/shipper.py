@@ -261,14 +261,19 @@ class Shipper:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
+    def catch_up(self, deadline: float) -> bool:
+        """Send all that is behind; False when the time (monotonic) came first. Raises StoreError or LedgerError."""
+        if not self._ready:
+            self._prepare()
+        while self._ship(min(deadline, time.monotonic() + 1.0)):
+            if time.monotonic() >= deadline:
+                return False
+        self._lives.ship()
+        return True
+
     def _drain(self, deadline: float) -> None:
         try:
-            while time.monotonic() < deadline:
-                if not self._ready:
-                    self._prepare()
-                if not self._ship(deadline):
-                    self._lives.ship()
-                    break
+            self.catch_up(deadline)
         except (StoreError, LedgerError) as error:
             log.warning("%s; what is missing is sent at the next start", error)
         try:
