@@ -49,7 +49,11 @@ def running() -> Running:
         folder.cleanup()
 
     atexit.register(end)
-    return obtain(server)
+    os.environ["QDB_DEV_MODE_ENABLED"] = "true"  # lets a test suspend a table
+    try:
+        return obtain(server)
+    finally:
+        del os.environ["QDB_DEV_MODE_ENABLED"]
 
 
 def place(table: str = "") -> Place:
@@ -62,9 +66,9 @@ class Shipped:
     """A ledger and the QuestDB behind it as one store: what is appended can be asked for at the server."""
 
     def __init__(self, folder: Path, where: Place | None = None) -> None:
-        from rekt.stores.questdb.sink import QuestDB
-
         self.place = where or place()
+        from rekt.stores.questdb.sink import QuestDB  # its packages are there by now
+
         path = folder / f"{self.place.table}.db"
         self.ledger, self.marks, self.source = Ledger(path), Marks(path), Follower(path)
         self.sink = QuestDB(lambda: self.place)

@@ -113,10 +113,8 @@ class Shipper:
         now = time.monotonic()
         if not self._ready:
             self._prepare()
-        if now >= self._next["health"] and not self._healthy(now):
-            return min(HEALTH_S, RESUME_S[min(self._resumes, len(RESUME_S) - 1)])
-        if self._was_suspended:
-            return 1.0
+        if (now >= self._next["health"] or self._was_suspended) and not self._healthy(now):
+            return 0.5
         more = self._ship(now + 1.0)
         if now >= self._next["lives"]:
             self._lives.ship()
@@ -189,6 +187,9 @@ class Shipper:
         self._next["health"] = now + HEALTH_S
         if not health.suspended:
             if self._was_suspended:
+                if health.waiting:  # resumed, but it may suspend itself again: it has to get through first
+                    self._next["health"] = now + 0.5
+                    return False
                 self._was_suspended = False
                 self._resumes = 0
                 self._next["audit"] = self._next["whole"] = 0.0  # what was acknowledged meanwhile is proved

@@ -115,7 +115,8 @@ class QuestDB:
         reason = ""
         if stuck:
             name, _, _, _, tag, message = stuck[0]
-            what = "the server's disk is full" if tag == "DISK FULL" else f"{tag} {message}".strip()
+            full = tag == "DISK FULL" or "[28]" in message or "No space left" in message
+            what = "the server's disk is full" if full else f"{tag} {message}".strip()
             reason = f"QuestDB's table {name} is suspended: {what or 'no reason given'}"
         return Health(bool(stuck), reason, sum(max(0, row[3] - row[2]) for row in found))
 
