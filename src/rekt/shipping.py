@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -101,7 +102,9 @@ def ship(settings: Settings, stop: threading.Event) -> None:
             return
         marks = Marks(settings.ledger_path)
         source = Follower(settings.ledger_path)
-        sink = QuestDB(lambda: place(settings), ttl_days=database.whole("ttl_days"))
+        sink = QuestDB(
+            lambda: place(settings), ttl_days=database.whole("ttl_days"), room=lambda: _room(settings)
+        )
         try:
             Shipper(source, marks, sink, batch=batch(settings), keep_days=database.whole("keep_days")).run(
                 stop
@@ -110,6 +113,15 @@ def ship(settings: Settings, stop: threading.Event) -> None:
             sink.close()
             source.close()
             marks.close()
+
+
+def _room(settings: Settings) -> int | None:
+    """Bytes free on the disk of the server started here; None where it is another's."""
+    own = server(settings)
+    with suppress(OSError):
+        if (running := own.running()) is not None and running.url == place(settings).url:
+            return shutil.disk_usage(own.root).free
+    return None
 
 
 @contextmanager

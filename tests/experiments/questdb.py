@@ -91,7 +91,13 @@ def compare(ledger: Path, running: Running) -> tuple[int, list[str]]:
         faults.append(f"the ledger has {len(kept)} rows, the table {len(held)}")
     uids = {UUID(uid).bytes for _, uid, _ in held}
     if missing := {event.uid for event in kept} ^ uids:
-        faults.append(f"{len(missing)} uids are not in both")
+        with Reader(ledger) as reader:
+            places = [row.seq for row in reader.after(0, 1 << 40) if row.event.uid in missing]
+            last = reader.last_seq()
+        faults.append(
+            f"{len(missing)} uids are not in both; in the ledger from {min(places, default=0)} to"
+            f" {max(places, default=0)} of {last}, the cursor is {last - sink_state(ledger)[0]}"
+        )
     hours: dict[int, int] = {}
     for event in kept:
         assert event.notional is not None

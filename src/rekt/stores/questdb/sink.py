@@ -26,13 +26,22 @@ from rekt.stores.questdb.takeover import take_over
 log = logging.getLogger("rekt.questdb")
 
 REQUEST_MS = 20_000
+FULL_BYTES = 32 << 20
 OURS = "micros IS NOT NULL"  # rows of the original have no exact value
 
 
 class QuestDB:
     """A sink; one thread at a time."""
 
-    def __init__(self, locate: Callable[[], Place], *, ttl_days: int = 0) -> None:
+    def __init__(
+        self,
+        locate: Callable[[], Place],
+        *,
+        ttl_days: int = 0,
+        room: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`room`: bytes free on the server's disk, where that can be known: its own words don't always tell."""
+        self._room = room
         self._locate = locate
         self._place = locate()
         self._names = names(self._place.table)
@@ -114,10 +123,13 @@ class QuestDB:
         stuck = [row for row in found if row[1]]
         reason = ""
         if stuck:
-            name, _, _, _, tag, message = stuck[0]
-            full = tag == "DISK FULL" or "[28]" in message or "No space left" in message
-            what = "the server's disk is full" if full else f"{tag} {message}".strip()
-            reason = f"QuestDB's table {name} is suspended: {what or 'no reason given'}"
+            said = [f"{tag} {message}".strip() for _, _, _, _, tag, message in stuck]
+            room = self._room()
+            if any(_is_full(one) for one in said) or (room is not None and room < FULL_BYTES):
+                what = "the server's disk is full"
+            else:
+                what = f"{said[0] or 'no reason given'} (most often the disk is full)"
+            reason = f"QuestDB's table {stuck[0][0]} is suspended: {what}"
         return Health(bool(stuck), reason, sum(max(0, row[3] - row[2]) for row in found))
 
     def resume(self) -> None:
@@ -195,11 +207,15 @@ class QuestDB:
         except (ValueError, KeyError, TypeError):
             return unreachable(self._place.url, said)
         message = message.partition("line(s):")[2].strip() or message
-        if "errno: 28" in message or "No space left" in message:
+        if _is_full(message):
             return StoreError(f"the disk of QuestDB at {self._place.url} is full: {message}")
         if code == "invalid" or "errno: -1" in message:
             return BatchRefused(f"QuestDB refuses it: {message}")
         return StoreError(f"QuestDB at {self._place.url} can't write: {message}")
+
+
+def _is_full(said: str) -> bool:
+    return any(word in said for word in ("DISK FULL", "[28]", "errno: 28", "No space left"))
 
 
 def _sender(place: Place) -> Sender:

@@ -52,9 +52,7 @@ def take_over(sql: Sql, table: str) -> bool:
             return True
     # The old table has its other name by now (perhaps since before the server died): is the copy whole?
     old = _shape(sql, kept)
-    if shape(sql, own.staging) is None or _sums(sql, kept, old) != _sums(
-        sql, own.staging, _shape(sql, own.staging)
-    ):
+    if shape(sql, own.staging) is None or _sums(sql, kept, old) != _sums(sql, own.staging, old, copied=True):
         _copy(sql, kept, old, own.staging)
     sql(f'RENAME TABLE "{own.staging}" TO "{table}"')
     log.warning("QuestDB: %s is taken over; the old table stays as %s until you drop it", table, kept)
@@ -96,7 +94,7 @@ def _copy(sql: Sql, source: str, found: Shape, target: str) -> None:
         long=True,
     )
     _applied(sql, target)
-    wanted, copied = _sums(sql, source, found), _sums(sql, target, _shape(sql, target))
+    wanted, copied = _sums(sql, source, found), _sums(sql, target, found, copied=True)
     if wanted != copied:
         raise StoreError(f"the copy of {source} is not whole: {wanted} became {copied}; doing it again")
     (timeless,) = sql.one(f'SELECT count() FROM "{source}" WHERE {time} IS NULL', long=True)
@@ -104,9 +102,9 @@ def _copy(sql: Sql, source: str, found: Shape, target: str) -> None:
         log.warning("QuestDB: %d rows of %s have no time and stay in the old table alone", timeless, source)
 
 
-def _sums(sql: Sql, table: str, found: Shape) -> list[Any]:
-    """What two tables with the same rows agree in, in whatever order: counts, and sums of integers."""
-    time = _time(found) or "timestamp"
+def _sums(sql: Sql, table: str, found: Shape, *, copied: bool = False) -> list[Any]:
+    """What a table and its copy agree in, in whatever order: counts, and sums of integers; by the first's columns."""
+    time = "timestamp" if copied else _time(found)
     sums = [
         "count()",
         f"count_distinct({time})",
