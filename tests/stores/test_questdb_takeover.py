@@ -69,9 +69,13 @@ def old(request: pytest.FixtureRequest) -> Iterator[Sql]:
 def test_nothing_is_lost(old: Sql) -> None:
     """The original's query gives the same answer before and after, and every old row is there by itself."""
     table = old.place.table
-    before = old.one(f"SELECT count(), sum(USDVALUE), max(USDVALUE), min(timestamp), max(timestamp) FROM {table}")
+    before = old.one(
+        f"SELECT count(), sum(USDVALUE), max(USDVALUE), min(timestamp), max(timestamp) FROM {table}"
+    )
     assert take_over(old, table) is True
-    after = old.one(f"SELECT count(), sum(USDVALUE), max(USDVALUE), min(timestamp), max(timestamp) FROM {table}")
+    after = old.one(
+        f"SELECT count(), sum(USDVALUE), max(USDVALUE), min(timestamp), max(timestamp) FROM {table}"
+    )
     assert after[0] == before[0] == ROWS
     assert after[1:3] == pytest.approx(before[1:3], rel=1e-6)
     assert after[3:] == before[3:]

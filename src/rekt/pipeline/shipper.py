@@ -62,6 +62,7 @@ class Shipper:
         self._lives = Lives(source, sink)
         self._auditor = Auditor(source, marks, sink, self.send)
         self._ready = False
+        self._emptied = 0  # how often the sink was found without our tables
         self._told: str | None = None
         self._tries = self._resumes = 0
         self._saved, self._saved_seq = 0.0, self.progress.seq
@@ -86,7 +87,7 @@ class Shipper:
         try:
             self._sink.send(events)
         except BatchRefused:
-            self._sink.prepare()  # is it the tables rather than the rows?
+            self._prepare()  # it may be the tables rather than the rows
             return self._split(events)
         return len(events)
 
@@ -129,6 +130,7 @@ class Shipper:
             if self.progress.seq:
                 log.warning("%s holds nothing of ours: all rows are sent (again)", self._sink.name)
             self.progress.seq = 0
+            self._emptied += 1
             self._marks.save(self._sink.name, 0, None)
         self._lives.restart()
         self._ready = True
@@ -147,8 +149,10 @@ class Shipper:
         return False
 
     def _take(self, rows: Sequence[LedgerRow]) -> None:
-        progress = self.progress
+        progress, emptied = self.progress, self._emptied
         progress.sent += self.send([row.event for row in rows])
+        if self._emptied != emptied:  # found empty just now: from the beginning
+            return
         progress.seq, progress.acked_us = rows[-1].seq, time.time_ns() // 1000
         self._oldest = min(self._oldest, *(row.event.trade_time for row in rows))
         now = time.monotonic()

@@ -96,9 +96,10 @@ class Server:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock()
-        if lock is None:
-            say(f"a server of {self.folder} runs already")
-            return self._wait_for_other()
+        if lock is None and (lock := self._wait_for_other(say)) is None:
+            found = self.last()
+            assert found is not None  # noqa: S101 - it answered
+            return found
         try:
             self._check_room()
             program, runtime = jar(self.folder, say), java()
@@ -218,13 +219,16 @@ class Server:
             time.sleep(0.05)
         process.returncode = 0  # it lives on: not ours to wait for
 
-    def _wait_for_other(self) -> Running:
-        """Another start has begun: wait until its server answers."""
+    def _wait_for_other(self, say: Say) -> int | None:
+        """Another server or start has the lock: wait until it answers; or until it ends: then the lock is ours."""
+        say(f"a server of {self.folder} runs already, or is just ending")
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            state = self.running()
+            if (lock := self._lock()) is not None:
+                return lock
+            state = self.last()
             if state is not None and state.pid is not None and answers(state.url):
-                return state
+                return None
             time.sleep(0.1)
         raise StoreError(f"the server of {self.folder} runs but does not answer", hint=f"its log: {self.log}")
 
