@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rekt.errors import StoreError
 from rekt.model import Connection, Liquidation, Span, Window
@@ -71,6 +71,14 @@ class Sink(Protocol):
 
     def send(self, events: Sequence[Liquidation]) -> None:
         """Give it rows; returns once they are acknowledged. Raises BatchRefused, or StoreError to try again."""
+        ...
+
+    def pack(self, events: Sequence[Liquidation]) -> object:
+        """The first half of `send`, which another thread may do while `flush` waits. Raises BatchRefused."""
+        ...
+
+    def flush(self, request: Any) -> None:
+        """The second half: returns once what was packed is acknowledged. Raises as `send`."""
         ...
 
     def send_lives(self, connections: Sequence[Connection], spans: Sequence[tuple[str, Span]]) -> None:

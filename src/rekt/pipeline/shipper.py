@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -61,6 +62,7 @@ class Shipper:
         self._keep_days = keep_days
         self._lives = Lives(source, sink)
         self._auditor = Auditor(source, marks, sink, self.send)
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ship-ahead")
         self._ready = False
         self._emptied = 0  # how often the sink was found without our tables
         self._told: str | None = None
@@ -75,11 +77,11 @@ class Shipper:
         """Ship until `stop`, then for at most DRAIN_S what is still missing."""
         while not stop.is_set():
             try:
-                wait = self._step()
+                pause = self._step()
             except (StoreError, LedgerError) as error:
-                wait = self._trouble(error)
-            if wait:
-                stop.wait(wait)
+                pause = self._trouble(error)
+            if pause:
+                stop.wait(pause)
         self._drain(time.monotonic() + DRAIN_S)
 
     def send(self, events: Sequence[Liquidation]) -> int:
@@ -137,20 +139,48 @@ class Shipper:
         self._next["audit"] = self._next["whole"] = 0.0
 
     def _ship(self, until: float) -> bool:
-        """Send what is behind the cursor, for a while; whether there is more."""
+        """Send what is behind the cursor, for a while; whether there is more.
+
+        While one batch is on its way, the next is read and packed in another thread: both wait for others mostly.
+        """
         progress = self.progress
-        while rows := self._source.after(progress.seq, self._batch):
-            self._take(rows)
-            if len(rows) < self._batch:
+        rows, request = self._next_batch(progress.seq)
+        while rows:
+            more = len(rows) == self._batch
+            ahead = self._ahead.submit(self._next_batch, rows[-1].seq) if more else None
+            emptied = self._emptied
+            try:
+                self._take(rows, request)
+            finally:
+                wait((ahead,) if ahead else ())  # nobody else may use the source meanwhile
+            if self._emptied != emptied:
+                return True
+            if ahead is None:
                 break
             if time.monotonic() >= until:
                 return True
+            rows, request = ahead.result()
         self._save(time.monotonic())
         return False
 
-    def _take(self, rows: Sequence[LedgerRow]) -> None:
+    def _next_batch(self, seq: int) -> tuple[Sequence[LedgerRow], object]:
+        """Rows after a place, and the request that sends them; None for one that has to be split."""
+        rows = self._source.after(seq, self._batch)
+        try:
+            return rows, self._sink.pack([row.event for row in rows]) if rows else None
+        except BatchRefused:
+            return rows, None
+
+    def _take(self, rows: Sequence[LedgerRow], request: object) -> None:
         progress, emptied = self.progress, self._emptied
-        progress.sent += self.send([row.event for row in rows])
+        try:
+            if request is None:
+                progress.sent += self.send([row.event for row in rows])
+            else:
+                self._sink.flush(request)
+                progress.sent += len(rows)
+        except BatchRefused:
+            progress.sent += self.send([row.event for row in rows])
         if self._emptied != emptied:  # found empty just now: from the beginning
             return
         progress.seq, progress.acked_us = rows[-1].seq, time.time_ns() // 1000
@@ -223,7 +253,7 @@ class Shipper:
 
     def _trouble(self, error: StoreError | LedgerError) -> float:
         self._ready = False
-        wait = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        pause = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
         self._tries += 1
         kind = type(error).__name__
         if self._told != kind:
@@ -235,7 +265,7 @@ class Shipper:
                 self._marks.tell(self._sink.name, str(error), suspended=self.progress.suspended)
             except LedgerError:  # the ledger's own trouble: told already
                 log.debug("what keeps the sink could not be noted", exc_info=True)
-        return wait
+        return pause
 
     def _recovered(self) -> None:
         if self._told is not None or self.progress.error is not None:

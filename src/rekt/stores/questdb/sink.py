@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +26,7 @@ from rekt.stores.questdb.takeover import take_over
 log = logging.getLogger("rekt.questdb")
 
 REQUEST_MS = 20_000
+BUFFERS = 3
 FULL_BYTES = 32 << 20
 OURS = "micros IS NOT NULL"  # rows of the original have no exact value
 
@@ -49,6 +50,7 @@ class QuestDB:
         self._ttl_days = ttl_days
         self._sql = Sql(self._place)
         self._sender: Sender | None = None
+        self._spare: deque[Any] = deque()
 
     def prepare(self) -> bool:
         """Have the tables ready, whatever is found; True when all rows must be given again."""
@@ -60,6 +62,10 @@ class QuestDB:
 
     def send(self, events: Sequence[Liquidation]) -> None:
         """Send rows in one request and wait for the acknowledgement."""
+        self.flush(self.pack(events))
+
+    def pack(self, events: Sequence[Liquidation]) -> Any:
+        """Rows as a request; may be done in another thread while one is being sent."""
         buffer = self._buffer()
         first, second = self._names.events, self._names.others
         row, moment = buffer.row, TimestampMicros
@@ -77,7 +83,7 @@ class QuestDB:
                 )
             except (QuestDBError, OverflowError, ValueError, TypeError) as error:
                 raise BatchRefused(f"the client refuses it: {error}") from error
-        self._flush(buffer)
+        return buffer
 
     def send_lives(self, connections: Sequence[Connection], spans: Sequence[tuple[str, Span]]) -> None:
         """Send what coverage is made from."""
@@ -108,7 +114,7 @@ class QuestDB:
                 columns={"end_time": TimestampMicros(span.end_ms * 1000)},
                 at=TimestampMicros(span.start_ms * 1000),
             )
-        self._flush(buffer)
+        self.flush(buffer)
 
     def health(self) -> Health:
         """Ask whether what was acknowledged is applied."""
@@ -178,21 +184,29 @@ class QuestDB:
         if self._sender is not None:
             self._sender.close(flush=False)
             self._sender = None
+            self._spare.clear()
         self._sql.close()
 
-    def _buffer(self) -> Any:
-        if self._sender is None:
-            self._sender = _sender(self._place)
-        return self._sender.new_buffer()
-
-    def _flush(self, buffer: Any) -> None:
-        if not len(buffer):
-            return
+    def flush(self, request: Any) -> None:
+        """Send a packed request and wait for the acknowledgement."""
+        sender = self._sender
         try:
-            assert self._sender is not None  # noqa: S101 - made with the buffer
-            self._sender.flush(buffer, clear=False)
+            if len(request):
+                if sender is None:  # closed since it was packed
+                    raise unreachable(self._place.url, "the connection was closed")
+                sender.flush(request, clear=False)
         except QuestDBError as error:
             raise self._failure(error) from error
+        finally:
+            request.clear()
+            self._spare.append(request)
+
+    def _buffer(self) -> Any:
+        """An empty one: made beforehand, because the client is not to be asked while it sends."""
+        if self._sender is None:
+            self._sender = _sender(self._place)
+            self._spare = deque(self._sender.new_buffer() for _ in range(BUFFERS))
+        return self._spare.popleft() if self._spare else self._sender.new_buffer()
 
     def _failure(self, error: QuestDBError) -> StoreError:
         """What the client's error means: the server's fault, or the rows'."""
