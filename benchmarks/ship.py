@@ -33,7 +33,7 @@ from rekt.store import Batch
 from rekt.stores.questdb import rows
 from rekt.stores.questdb.reads import QuestDBReader
 from rekt.stores.questdb.server import Server
-from rekt.stores.questdb.sink import QuestDB
+from rekt.stores.questdb.sink import QuestDB, client
 from rekt.stores.questdb.sql import Place, Sql
 from rekt.stores.questdb.tables import EVENT, EVENT_KEYS, create
 from rekt.stores.sqlite import Ledger
@@ -86,17 +86,16 @@ def bare(events: list[Liquidation], place: Place) -> float:
         columns["event_time"] = TimestampMicros((event.event_time or 0) * 1000)
         columns["received_at"] = TimestampMicros(event.received_us)
         prepared.append((rows.symbols(event), columns, TimestampMicros(event.trade_time * 1000)))
-    sink = QuestDB(lambda: place)
-    buffer: Any = sink._buffer()
-    assert sink._sender is not None
+    sender: Any = client(place)
+    buffer = sender.new_buffer()
     began = time.perf_counter()
     for start in range(0, len(prepared), BATCH):
         for symbols, columns, at in prepared[start : start + BATCH]:
             buffer.row(place.table, symbols=symbols, columns=columns, at=at)
-        sink._sender.flush(buffer)
+        sender.flush(buffer)
     rate = len(events) / (time.perf_counter() - began)
+    sender.close(flush=False)
     assert sql.applied(place.table, timeout_s=600)
-    sink.close()
     sql.close()
     return rate
 
@@ -201,11 +200,12 @@ def main() -> None:
             lines += [(name, f"{rate:,.0f}", f"{rate / best:.2f}") for name, rate in found.items()]
             table("rows shipped", lines)
         if given.millions:
-            lines = [("rows", "the original's query, ms", "our sums", "our largest")]
+            shown = [("rows", "the original's query, ms", "our sums", "our largest")]
             for millions in given.millions:
                 figures = hour_query(place, millions)
-                lines.append((f"{millions} M", *(f"{figure:.1f}" for figure in figures)))  # type: ignore[arg-type]
-            table("one hour of a year", lines)
+                query, sums, largest = (f"{figure:.1f}" for figure in figures)
+                shown.append((f"{millions} M", query, sums, largest))
+            table("one hour of a year", shown)
         if given.seconds:
             at = {
                 "REKT_DATABASE_ENGINE": "questdb",

@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rekt.model import Connection, Span
 from rekt.store import Batch
 from rekt.stores.questdb.program import VERSION
 from rekt.stores.questdb.server import SETTINGS
@@ -23,10 +25,8 @@ QUERIES = {
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
     """The table `liqui` itself, with a few events of the last hour and a span."""
-    from rekt.model import Connection, Span
-
     now = time.time_ns() // 1_000_000
     store = Shipped(tmp_path_factory.mktemp("grafana"), place("liqui"))
     batch = Batch(
@@ -40,7 +40,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     while sql.one("SELECT count() FROM liqui_1h")[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     sql.close()
-    return store
+    yield store
+    store.close()
 
 
 @pytest.mark.parametrize("name", QUERIES)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 from rekt.errors import StoreError
-from rekt.model import Connection, Liquidation, Span, Window
+from rekt.model import Connection, Delivery, Liquidation, Revision, Span, Window
 
 
 class SinkState(NamedTuple):
@@ -85,6 +85,12 @@ class Sink(Protocol):
         """Give it what coverage is made from; each span with its connection's venue."""
         ...
 
+    def send_quality(
+        self, deliveries: Sequence[tuple[str, Delivery]], revisions: Sequence[tuple[str, Revision]]
+    ) -> None:
+        """Give it what quality is made from: (venue, delivery), (run, revision)."""
+        ...
+
     def health(self) -> Health:
         """How it is. Raises StoreError."""
         ...
@@ -137,6 +143,14 @@ class Source(Protocol):
         self, rowid: int, open_ids: Iterable[str]
     ) -> tuple[list[tuple[int, Connection]], list[Span]]:
         """Connections after a row id, in pages, or of these ids, and all spans of them; of one state."""
+        ...
+
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """(venue, what a connection told and lost) in the hours that begin in a window."""
+        ...
+
+    def revisions_by_run(self) -> list[tuple[str, Revision]]:
+        """Every change of an hour that was final, with the run that made it."""
         ...
 
     def snapshot(self) -> AbstractContextManager[object]:

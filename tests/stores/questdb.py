@@ -84,8 +84,7 @@ class Shipped:
         """Have all of the ledger readable at the server."""
         assert self.shipper.catch_up(time.monotonic() + 30)
         assert self.sink.settled(30)
-        own = self.sink._names
-        assert self.sink._sql.applied(own.connections, own.spans, timeout_s=30)
+        assert self.sink._sql.applied(*self.sink._names[:6], timeout_s=30)
 
     @property
     def reader(self) -> QuestDBReader:

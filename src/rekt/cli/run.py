@@ -21,6 +21,10 @@ def command(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
         ),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
+    ] = False,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
@@ -35,4 +39,4 @@ def command(
 
         shipping.check(settings)
         groups.need("questdb", "rekt run")
-    record(settings, seconds=seconds, tape=tape, options=_common.options(ctx))
+    record(settings, seconds=seconds, tape=tape, take_over=take_over, options=_common.options(ctx))

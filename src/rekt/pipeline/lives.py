@@ -1,11 +1,12 @@
-"""Ships what coverage is made from: connections and their spans, those that changed."""
+"""Ships what coverage and quality are made from: connections, spans, deliveries, revisions; those that changed."""
 
 from __future__ import annotations
 
-from rekt.model import Connection, Span
+from rekt.model import Connection, Delivery, Revision, Span, Window
 from rekt.sink import Sink, Source
 
 PAGE = 500
+LATE_MS = 4 * 3_600_000
 
 
 class Lives:
@@ -16,10 +17,15 @@ class Lives:
         self._row = 0
         self._open: dict[str, Connection] = {}
         self._spans: dict[tuple[str, int], int] = {}  # of open connections: the end given last
+        self._since = 0  # deliveries of earlier hours don't change any more
+        self._deliveries: dict[tuple[str, int], Delivery] = {}
+        self._revisions: set[tuple[str, Revision]] = set()
 
     def restart(self) -> None:
         """Give everything again."""
-        self._row = 0
+        self._row = self._since = 0
+        self._deliveries.clear()
+        self._revisions.clear()
         self._open.clear()
         self._spans.clear()
 
@@ -35,7 +41,22 @@ class Lives:
             self._note([one for _, one in found], fresh)
             self._row = max([before, *(row for row, _ in found)])
             if len([row for row, _ in found if row > before]) < PAGE:
-                return
+                break
+        self._ship_quality()
+
+    def _ship_quality(self) -> None:
+        deliveries = [
+            (venue, one)
+            for venue, one in self._source.deliveries(Window(self._since, 1 << 60))
+            if self._deliveries.get(one[:2]) != one
+        ]
+        revisions = [found for found in self._source.revisions_by_run() if found not in self._revisions]
+        self._sink.send_quality(deliveries, revisions)
+        self._deliveries.update((one[:2], one) for _, one in deliveries)
+        self._revisions.update(revisions)
+        if self._deliveries:
+            self._since = max(hour for _, hour in self._deliveries) - LATE_MS
+            self._deliveries = {key: one for key, one in self._deliveries.items() if key[1] >= self._since}
 
     def _note(self, connections: list[Connection], spans: list[Span]) -> None:
         for span in spans:

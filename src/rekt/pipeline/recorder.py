@@ -20,7 +20,9 @@ from rekt.config import Section
 from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
 from rekt.model import Liquidation, Quarantined
+from rekt.pipeline.clock import ClockWatch
 from rekt.pipeline.committer import Change, Committer
+from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
 from rekt.pipeline.link import Link
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
@@ -34,6 +36,7 @@ log = logging.getLogger("rekt.recorder")
 FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of coverage
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
+APART_S = 0.5  # between the starts of two connections
 REMIND_S = 300.0  # a venue that stays out of reach is told again so often
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
@@ -85,6 +88,8 @@ class Recorder:
         self._paused = False
         self._told_trouble = 0.0
         self._doubts: set[str] = set()  # decoder failures told already
+        self._deliveries = Deliveries()
+        self._clocks = ClockWatch()
 
     async def run(self) -> None:
         """Record until `stop`; on return every connection is closed and its end is with the committer."""
@@ -131,6 +136,7 @@ class Recorder:
     def _read(self, link: Link, frames: list[Frame]) -> None:
         decode, put, reference = self.venue.decode, self._committer.put, self._reference
         full = False
+        several = self._alive_links() if len(self.links) > 1 else []
         for frame in frames:
             received_us, data = frame
             try:
@@ -144,6 +150,8 @@ class Recorder:
                     full = put(decoded)
                     self.last_event_us = received_us
                     for event in decoded:
+                        if several:
+                            self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)
                         if event.notional is None:
                             self._has_unsettled = True
                         if event.symbol not in reference.instruments:
@@ -164,6 +172,17 @@ class Recorder:
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
             for other in self.links:
                 other.pause()
+
+    def delivers(self, seconds: float) -> bool:
+        """Whether a connection has been proved alive for so long."""
+        now = asyncio.get_running_loop().time()
+        return any(
+            link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+            for link in self.links
+        )
+
+    def _alive_links(self) -> list[str]:
+        return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
     def _quarantine(self, link: Link, frame: Frame, reason: str) -> bool:
         kind = reason.partition(":")[0]
@@ -197,6 +216,7 @@ class Recorder:
     async def _lane(self, endpoint: Endpoint, number: int, lanes: int) -> None:
         """Never ends: a fault of ours costs this lane seconds, and the others nothing."""
         backoff = Backoff()
+        await asyncio.sleep(number * APART_S)
         while True:
             try:
                 await self._keep(endpoint, number, lanes, backoff)
@@ -270,6 +290,9 @@ class Recorder:
         return link
 
     def _out_of_reach(self, error: RektError) -> None:
+        if self._alive_links():
+            log.warning("%s: a further connection could not be opened: %s", self.venue.name, error.message)
+            return
         now = time.monotonic()
         if self.reach_trouble != error.message or now - self._told_trouble > REMIND_S:
             self._told_trouble = now
@@ -311,11 +334,21 @@ class Recorder:
             if (changed := link.life.changes()) is not None:
                 connections.append(changed[0])
                 spans.extend(changed[1])
+        deliveries = self._deliveries.settle(self._alive_links(), asyncio.get_running_loop().time())
         self.links = [link for link in self.links if not link.ended.is_set()]
-        if connections or self._control:
-            self._committer.put(
-                Change(control=self._control, connections=tuple(connections), spans=tuple(spans))
+        clock = self._clocks.changes()
+        for change in clock:
+            what = "the machine slept for" if change.kind == "asleep" else "the clock was set by"
+            log.warning("%s %.1f s; coverage rests on the venue's own time", what, change.seconds)
+        if connections or self._control or deliveries or clock:
+            facts = Change(
+                control=self._control,
+                connections=tuple(connections),
+                spans=tuple(spans),
+                deliveries=tuple(deliveries),
+                clock=tuple(clock),
             )
+            self._committer.put(facts)
             self._control = 0
 
     async def _instruments(self) -> None:

@@ -24,7 +24,9 @@ from rekt.sink import BatchRefused, LedgerRow, Marks, Sink, Source
 
 log = logging.getLogger("rekt.shipper")
 
-BATCH = 1_000
+BATCH = (
+    5_000  # rows of a request: 1,000 and 5,000 take alike, but fewer commits are less for the server to apply
+)
 POLL_S = 0.1  # how soon a new row is seen
 LIVES_S = 2.0  # connections and spans: how late coverage may be there
 SAVE_S = 1.0  # the cursor
@@ -34,6 +36,8 @@ RESUME_S = (2.0, 5.0, 10.0, 20.0)  # then always the last
 RETRY_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 DRAIN_S = 7.0
 AUDIT_DAYS = 2  # the hourly audit looks back so far; the one at the start and one a day at everything
+
+Ahead = tuple[Sequence[LedgerRow], object]
 
 
 @dataclass
@@ -64,6 +68,7 @@ class Shipper:
         self._auditor = Auditor(source, marks, sink, self.send)
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ship-ahead")
         self._ready = False
+        self._held: Ahead | None = None  # read and packed, not sent yet
         self._emptied = 0  # how often the sink was found without our tables
         self._told: str | None = None
         self._tries = self._resumes = 0
@@ -128,6 +133,7 @@ class Shipper:
         return 0.0 if more else POLL_S
 
     def _prepare(self) -> None:
+        self._held = None
         if self._sink.prepare():
             if self.progress.seq:
                 log.warning("%s holds nothing of ours: all rows are sent (again)", self._sink.name)
@@ -144,7 +150,8 @@ class Shipper:
         While one batch is on its way, the next is read and packed in another thread: both wait for others mostly.
         """
         progress = self.progress
-        rows, request = self._next_batch(progress.seq)
+        held, self._held = self._held, None
+        rows, request = held or self._next_batch(progress.seq)
         while rows:
             more = len(rows) == self._batch
             ahead = self._ahead.submit(self._next_batch, rows[-1].seq) if more else None
@@ -158,12 +165,13 @@ class Shipper:
             if ahead is None:
                 break
             if time.monotonic() >= until:
+                self._held = ahead.result()
                 return True
             rows, request = ahead.result()
         self._save(time.monotonic())
         return False
 
-    def _next_batch(self, seq: int) -> tuple[Sequence[LedgerRow], object]:
+    def _next_batch(self, seq: int) -> Ahead:
         """Rows after a place, and the request that sends them; None for one that has to be split."""
         rows = self._source.after(seq, self._batch)
         try:

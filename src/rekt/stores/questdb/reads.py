@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rekt.errors import StoreError
 from rekt.fields import HOUR, iso_ms, uid_text
-from rekt.model import MICRO, Bucket, Connection, Largest, Liquidation, Side, Window
-from rekt.store import Alive, Scope
+from rekt.model import MICRO, Bucket, Connection, Delivery, Largest, Liquidation, Revision, Side, Window
+from rekt.store import Alive, Moment, Scope
 from rekt.stores.questdb.rows import READ, event
 from rekt.stores.questdb.sql import Place, Sql, text
-from rekt.stores.questdb.tables import names, within
+from rekt.stores.questdb.tables import SHIPPED, names, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class QuestDBReader:
     def __init__(self, place: Place) -> None:
         self._sql = Sql(place, timeout_s=60.0)
         self._names = names(place.table)
-        wanted = self._names[:4]
+        wanted = self._names[: len(SHIPPED)]
         listed = ", ".join(map(text, wanted))
         try:
             found = self._sql(f"SELECT table_name FROM tables() WHERE table_name IN ({listed})")
@@ -141,6 +141,40 @@ class QuestDBReader:
         for table, where in ((own.events, f" WHERE {OURS}"), (own.others, ""), (own.connections, "")):
             found |= {venue for (venue,) in self._sql(f'SELECT DISTINCT venue FROM "{table}"{where}')}
         return sorted(found)
+
+    # how well it was recorded
+
+    def moments(self, window: Window) -> list[Moment]:
+        """The times of every event of a window, by trade time."""
+        return [
+            Moment(one.feed.venue, one.symbol, one.trade_time, one.event_time, one.received_us)
+            for one in self.liquidations(window)
+        ]
+
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """(venue, what a connection told and lost) in the hours that begin in a window."""
+        found = self._sql(
+            "SELECT d.timestamp::long / 1000, c.timestamp::long, d.connection, d.venue, d.told, d.lost"
+            f' FROM (SELECT * FROM "{self._names.deliveries}" WHERE {within(window)}) d'
+            f' LEFT JOIN "{self._names.connections}" c ON c.id = d.connection'
+        )
+        return [
+            (venue, Delivery(connection, hour, told, lost))
+            for hour, _, connection, venue, told, lost in sorted(
+                found, key=lambda row: (row[0], row[1] or 0, row[2])
+            )
+        ]
+
+    def revisions(self, window: Window) -> list[Revision]:
+        """How final hours of a window changed later, oldest change first."""
+        return [
+            Revision(hour, seen, reason, before, after, d1 * MICRO + m1, d2 * MICRO + m2)
+            for hour, seen, reason, before, after, d1, m1, d2, m2 in self._sql(
+                "SELECT timestamp::long / 1000, seen::long, reason, count_before, count_after, dollars_before,"
+                f' micros_before, dollars_after, micros_after FROM "{self._names.revisions}"'
+                f" WHERE {within(window)} ORDER BY seen"
+            )
+        ]
 
     # the events
 

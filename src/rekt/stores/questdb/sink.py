@@ -16,11 +16,11 @@ from typing import Any
 from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampMicros
 
 from rekt.errors import StoreError
-from rekt.model import Connection, Liquidation, Span, Window
+from rekt.model import MICRO, Connection, Delivery, Liquidation, Revision, Span, Window
 from rekt.sink import BatchRefused, Health, Sums
 from rekt.stores.questdb import rows
 from rekt.stores.questdb.sql import Place, Refused, Sql, denied, text, unreachable
-from rekt.stores.questdb.tables import check_view, ensure, names, within
+from rekt.stores.questdb.tables import SHIPPED, check_view, ensure, names, within
 from rekt.stores.questdb.takeover import take_over
 
 log = logging.getLogger("rekt.questdb")
@@ -116,16 +116,46 @@ class QuestDB:
             )
         self.flush(buffer)
 
+    def send_quality(
+        self, deliveries: Sequence[tuple[str, Delivery]], revisions: Sequence[tuple[str, Revision]]
+    ) -> None:
+        """Send what quality is made from."""
+        buffer = self._buffer()
+        for venue, one in deliveries:
+            buffer.row(
+                self._names.deliveries,
+                symbols={"connection": one.connection, "venue": venue},
+                columns={"told": one.told, "lost": one.lost},
+                at=TimestampMicros(one.hour * 1000),
+            )
+        for run, change in revisions:
+            before, after = divmod(change.total_before, MICRO), divmod(change.total_after, MICRO)
+            buffer.row(
+                self._names.revisions,
+                symbols={"run": run, "reason": change.reason},
+                columns={
+                    "seen": TimestampMicros(change.seen_us),
+                    "count_before": change.count_before,
+                    "count_after": change.count_after,
+                    "dollars_before": before[0],
+                    "micros_before": before[1],
+                    "dollars_after": after[0],
+                    "micros_after": after[1],
+                },
+                at=TimestampMicros(change.hour * 1000),
+            )
+        self.flush(buffer)
+
     def health(self) -> Health:
         """Ask whether what was acknowledged is applied."""
-        own = self._names
-        listed = ", ".join(map(text, (own.events, own.others, own.connections, own.spans)))
+        own = self._names[: len(SHIPPED)]
+        listed = ", ".join(map(text, own))
         found = self._sql(
             "SELECT name, suspended, writerTxn, sequencerTxn, errorTag, errorMessage FROM wal_tables()"
             f" WHERE name IN ({listed})"
         )
-        if len(found) < 4:
-            raise Refused(f"QuestDB at {self._place.url} has lost tables of {own.events}")
+        if len(found) < len(own):
+            raise Refused(f"QuestDB at {self._place.url} has lost tables of {self._place.table}")
         stuck = [row for row in found if row[1]]
         reason = ""
         if stuck:
@@ -140,8 +170,7 @@ class QuestDB:
 
     def resume(self) -> None:
         """Let suspended tables go on."""
-        own = self._names
-        listed = ", ".join(map(text, (own.events, own.others, own.connections, own.spans, own.view)))
+        listed = ", ".join(map(text, self._names))
         for (name,) in self._sql(f"SELECT name FROM wal_tables() WHERE suspended AND name IN ({listed})"):
             self._sql(f'ALTER TABLE "{name}" RESUME WAL')
 
@@ -204,7 +233,7 @@ class QuestDB:
     def _buffer(self) -> Any:
         """An empty one: made beforehand, because the client is not to be asked while it sends."""
         if self._sender is None:
-            self._sender = _sender(self._place)
+            self._sender = client(self._place)
             self._spare = deque(self._sender.new_buffer() for _ in range(BUFFERS))
         return self._spare.popleft() if self._spare else self._sender.new_buffer()
 
@@ -232,7 +261,8 @@ def _is_full(said: str) -> bool:
     return any(word in said for word in ("DISK FULL", "[28]", "errno: 28", "No space left"))
 
 
-def _sender(place: Place) -> Sender:
+def client(place: Place) -> Sender:
+    """The official client, connected as this place wants it. Raises StoreError."""
     scheme, _, address = place.url.partition("://")
     if address.startswith("localhost"):  # a server of ours listens on 127.0.0.1 alone
         address = address.replace("localhost", "127.0.0.1", 1)

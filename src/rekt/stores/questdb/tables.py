@@ -4,7 +4,8 @@
 `liqui` (or as `[DATABASE] name` says) has the original's columns and ours, one row for each event that counts and has
 a value, so that the original's query stays right. `liqui_other` has the same columns and all other events: a status
 that doesn't count, a value that isn't known (yet). Once known, an event is written to the first; readers skip it in
-the second. `liqui_connections` and `liqui_spans` are what coverage is made from, `liqui_1h` is a view by the hour.
+the second. `liqui_connections` and `liqui_spans` are what coverage is made from, `liqui_deliveries` and
+`liqui_revisions` what quality is, `liqui_1h` is a view by the hour.
 """
 
 from __future__ import annotations
@@ -68,6 +69,25 @@ SPAN = {
     "end_time": "TIMESTAMP",  # last tick
 }
 VIEW_S = 5.0  # how far the view may be behind its table
+DELIVERY = {
+    "connection": "SYMBOL",
+    "venue": "SYMBOL",
+    "timestamp": "TIMESTAMP",  # the hour
+    "told": "LONG",
+    "lost": "LONG",
+}
+REVISION = {
+    "run": "SYMBOL",
+    "reason": "SYMBOL",
+    "timestamp": "TIMESTAMP",  # the hour
+    "seen": "TIMESTAMP",
+    "count_before": "LONG",
+    "count_after": "LONG",
+    "dollars_before": "LONG",
+    "micros_before": "LONG",
+    "dollars_after": "LONG",
+    "micros_after": "LONG",
+}
 EVENT_KEYS = ("timestamp", "venue", "PAIR", "uid")
 VIEW = (
     "SELECT timestamp, venue, PAIR, side, count() n, sum(USDVALUE) usd, max(USDVALUE) max_usd, sum(micros) micros"
@@ -82,16 +102,27 @@ class Names(NamedTuple):
     others: str
     connections: str
     spans: str
+    deliveries: str
+    revisions: str
     view: str
     staging: str  # while a table is taken over
     kept: str  # where the original's goes
 
 
+SHIPPED = ("events", "others", "connections", "spans", "deliveries", "revisions")
+"""The names, from the first on, of the tables that rows are shipped to."""
+
+
 def names(table: str) -> Names:
     """They begin with the first one's."""
     return Names(
-        table, f"{table}_other", f"{table}_connections", f"{table}_spans", f"{table}_1h", f"{table}_takeover",
-        f"{table}_original",
+        table,
+        *(
+            f"{table}_{part}"
+            for part in (
+                "other", "connections", "spans", "deliveries", "revisions", "1h", "takeover", "original",
+            )
+        ),
     )  # fmt: skip
 
 
@@ -170,6 +201,8 @@ def ensure(sql: Sql, table: str, ttl_days: int) -> bool:
         (own.others, EVENT, EVENT_KEYS, "DAY"),
         (own.connections, CONNECTION, ("timestamp", "id"), "MONTH"),
         (own.spans, SPAN, ("timestamp", "connection"), "MONTH"),
+        (own.deliveries, DELIVERY, ("timestamp", "connection"), "MONTH"),
+        (own.revisions, REVISION, ("timestamp", "run", "reason"), "MONTH"),
     ):
         if (found := shape(sql, name)) is None:
             create(sql, name, columns, keys, by)

@@ -15,7 +15,7 @@ import apsw
 
 from rekt.errors import LedgerError
 from rekt.fields import HOUR
-from rekt.model import MICRO, Connection, Liquidation, Span, Window
+from rekt.model import MICRO, Connection, Liquidation, Revision, Span, Window
 from rekt.sink import SinkState, Sums
 from rekt.stores.sqlite.reads import Reader
 from rekt.stores.sqlite.schema import failure, open_writer
@@ -84,6 +84,16 @@ class Follower(Reader):
         if not lows:
             return Window(0, 0)
         return Window(min(lows) // HOUR * HOUR, max(highs) // HOUR * HOUR + HOUR)
+
+    def revisions_by_run(self) -> list[tuple[str, Revision]]:
+        """Every change of an hour that was final, with the run that made it."""
+        return [
+            (run, Revision(hour, seen_us, reason, before, after, d1 * MICRO + m1, d2 * MICRO + m2))
+            for run, hour, seen_us, reason, before, after, d1, m1, d2, m2 in self._rows(
+                "SELECT run, hour, seen_us, reason, count_before, count_after, dollars_before, micros_before,"
+                " dollars_after, micros_after FROM revision"
+            )
+        ]
 
     def new_lives(
         self, rowid: int, open_ids: Iterable[str]
