@@ -66,7 +66,7 @@ def numbers(event: Liquidation) -> dict[str, Any]:
         if text is not None:
             found[name] = number = float(text)
             short = repr(number)
-            if short != text and short != text + ".0":
+            if (short != text or text.endswith(".0")) and short != text + ".0":  # `spelled` is another
                 found[text_name] = text
     return found
 
