@@ -70,6 +70,10 @@ class Running(NamedTuple):
     version: str
 
 
+class _EndedError(StoreError):
+    """The server's process ended before it answered."""
+
+
 class Server:
     """The server of one folder."""
 
@@ -89,10 +93,12 @@ class Server:
         except (OSError, ValueError, TypeError):
             return None
 
-    def start(self, port: int, *, password: bool = True, say: Say = lambda _: None) -> Running:
+    def start(
+        self, port: int, *, password: bool = True, say: Say = lambda _: None, again: bool = True
+    ) -> Running:
         """Have it run and answer; one that runs already is left as it is.
 
-        `port`: of HTTP on loopback, 0 = any that is free. Raises StoreError with what the server said.
+        `port`: of HTTP on loopback, 0 = any that is free. `again`: try twice. Raises StoreError with what the server said.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = self._lock()
@@ -110,7 +116,13 @@ class Server:
         state = state._replace(pid=process.pid)
         self._write_state(state)
         say(f"QuestDB {VERSION} is starting: {state.url}, data in {self.root}, log in {self.log}")
-        self._wait(state, process)
+        try:
+            self._wait(state, process)
+        except _EndedError:
+            if not again:
+                raise
+            # Most often a port that was free when we looked was not any more.
+            return self.start(port, password=password, say=say, again=False)
         return state
 
     def stop(self) -> bool:
@@ -210,7 +222,7 @@ class Server:
         while not answers(state.url):
             if (code := process.poll()) is not None:
                 said = "\n".join(self.tail(8))
-                raise StoreError(f"QuestDB ended at once ({code}):\n{said}", hint=f"its log: {self.log}")
+                raise _EndedError(f"QuestDB ended at once ({code}):\n{said}", hint=f"its log: {self.log}")
             if time.monotonic() > deadline:
                 self.stop()
                 raise StoreError(
