@@ -240,6 +240,7 @@ class Recorder:
                     renew_at = loop.time() + min(60.0, self._renew_s / 10)
                     continue
                 await link.close("renewed")
+                log.info("%s: renewed a connection before the venue cuts it", self.venue.name)
                 link, renew_at = successor, loop.time() + self._renew_s
             self._tell_end(link)
             if link.proved.is_set():
@@ -276,6 +277,7 @@ class Recorder:
 
     async def _link(self, endpoint: Endpoint) -> Link:
         connection = await self._open(endpoint)
+        log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
             id=secrets.token_hex(8),
             run=self._run,
