@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.experiments.questdb kills --kills 20 --rate 2000
     .venv/bin/python -m tests.experiments.questdb absent --seconds 60
-    .venv/bin/python -m tests.experiments.questdb full --folder /mnt/small    (a small file system of its own)
+    .venv/bin/python -m tests.experiments.questdb full --folder FOLDER    (on a small file system of its own)
 
 Agreement: the number of rows, the sum in micro-dollars of every hour, the set of uids. The recorder is `rekt run` in a
 process of its own; nobody restarts it, nobody helps the shipper.
