@@ -37,6 +37,9 @@ class Companion:
             self._process = await asyncio.to_thread(self._start)
             while self._process.poll() is None:  # noqa: ASYNC110 - a process tells its end to its parent's poll alone
                 await asyncio.sleep(0.5)
+            if self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
             if loop.time() - began > WELL_S:
                 pause = FIRST_S
             log.error("%s ended (%s); starting it again in %g s", self._name, self._process.returncode, pause)
