@@ -35,6 +35,7 @@ from tests.cli.book import fill
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "rekt"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = [name for name in registry.names("rekt.cli") if (SOURCE / "cli" / name).is_dir()]
 COMMANDS = [name.replace("_", "-") for name in registry.names("rekt.cli") if name != "main"]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 SEMANTICS = TEXTS["docs/semantics.md"]
@@ -173,15 +174,24 @@ def test_calls_of_the_simulator_parse(line: str) -> None:
     simulator_parser().parse_args(shlex.split(re.split(r"\s#", line, maxsplit=1)[0]))
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_says_something(name: str) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        *((name,) for name in COMMANDS if name not in FOLDERS),
+        *((folder, name) for folder in FOLDERS for name in registry.names(f"rekt.cli.{folder}")),
+    ],
+    ids=" ".join,
+)
+def test_help_says_something(path: tuple[str, ...]) -> None:
     """Each command has a first sentence that ends, and each of its options a help of its own."""
-    function = registry.load("rekt.cli", name.replace("-", "_")).command
+    *folders, name = path
+    function = registry.load(".".join(("rekt.cli", *folders)), name.replace("-", "_")).command
     first = (inspect.getdoc(function) or "").split("\n\n", 1)[0]
     assert first.endswith("."), name
-    group: Any = typer.main.get_command(command_line)
-    command = group.get_command(typer.Context(group), name)
-    assert [one.name for one in command.params if not one.help] == []
+    command: Any = typer.main.get_command(command_line)
+    for part in path:
+        command = command.get_command(typer.Context(command), part)
+    assert [one.name for one in command.params if not one.help and not one.hidden] == []
 
 
 # -- settings ----------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -22,6 +23,7 @@ from . import __version__, registry
 if TYPE_CHECKING:
     from rekt.model import Liquidation
     from rekt.pipeline.committer import Progress
+    from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
     from rekt.store import Appended
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("rekt.app")
 
 _STARTED = time.monotonic()
+ALL_S = 9.0  # of the ten seconds that an ordered end may take
 OVERLAP_S = 2.5  # two ticks of a canary: so long both deliver before the old recorder is told to go
 ENABLED = ("binance",)  # the venues that are recorded
 
@@ -123,7 +126,10 @@ class Service:
         tape: Path | None = None,
         take_over: bool = False,
         durable: Callable[[Appended], None] = lambda _: None,
+        options: Sequence[str] = (),
     ) -> None:
+        """`options`: of the command line, for the processes beside this one."""
+        self._options = options
         self.recorders: list[Recorder] = []
         self.progress: Progress | None = None
         self.started = time.monotonic()
@@ -149,6 +155,8 @@ class Service:
         ledger = writer(self._settings)
         presence: Presence | None = None
         tape: TapeWriter | None = None
+        companion = self._companion()
+        keeping: asyncio.Task[None] | None = None
         try:
             venues = [venue(name) for name in ENABLED]
             for one in venues:
@@ -158,6 +166,8 @@ class Service:
             presence = Presence(self._settings.ledger_path)
             run = secrets.token_hex(8)
             ledger.begin(Run(run, _now_us(), None, command, __version__, os.getpid()))
+            if companion is not None:
+                keeping = asyncio.create_task(companion.keep())
             loop = asyncio.get_running_loop()
             if self._tape is not None:
                 from rekt.wire.tape_writer import TapeWriter
@@ -198,6 +208,7 @@ class Service:
             try:
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             finally:
+                asked = time.monotonic()
                 notify.stopping()
                 for task in aside:
                     task.cancel()
@@ -206,6 +217,9 @@ class Service:
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
                 stopping.cancel()
                 left = await asyncio.to_thread(committer.close)
+                if companion is not None and keeping is not None:  # what was recorded last is shipped too
+                    keeping.cancel()
+                    await asyncio.to_thread(companion.stop, max(1.0, ALL_S - (time.monotonic() - asked)))
             for result in ended:
                 if isinstance(result, BaseException):
                     raise result
@@ -213,6 +227,8 @@ class Service:
                 ledger.end(run, _now_us())
             return left
         finally:
+            if companion is not None:
+                companion.stop(0.0)
             if tape is not None:
                 tape.close()
             ledger.close()
@@ -237,6 +253,21 @@ class Service:
             events = self.progress.events if self.progress else 0
             notify.alive(f"{events} events recorded")
             await asyncio.sleep(notify.period_s)
+
+    def _companion(self) -> Companion | None:
+        """The shipper's process, where the configuration wants one; it uses the same configuration."""
+        from rekt import shipping
+
+        if not shipping.wanted(self._settings):
+            return None
+        shipping.check(self._settings)
+        from rekt.pipeline.companion import Companion
+
+        command = [sys.executable, "-m", "rekt", *self._options, "questdb", "ship", "--attached"]
+        environment = {**os.environ, "REKT_DATABASE_PATH": str(self._settings.ledger_path)}
+        if self._settings.file is not None:
+            environment["REKT_CONFIG"] = str(self._settings.file)
+        return Companion("the shipper to QuestDB", command, environment)
 
     def _check_host(self, ledger: Ledger, one: Venue, endpoint: Endpoint) -> None:
         host = urlsplit(endpoint.url).hostname or ""
@@ -361,5 +392,10 @@ def demo_settings(settings: Settings, ws_url: str, rest_url: str) -> Settings:
         old.unlink()
     addresses = {"ws_url": ws_url, "um_rest_url": rest_url, "cm_rest_url": rest_url}
     section = settings.section("BINANCE")
-    sections = {**settings.sections, "BINANCE": Section("BINANCE", {**section, **addresses})}
+    database = Section("DATABASE", {**settings.section("DATABASE"), "engine": "sqlite"})  # it ships nothing
+    sections = {
+        **settings.sections,
+        "BINANCE": Section("BINANCE", {**section, **addresses}),
+        "DATABASE": database,
+    }
     return replace(settings, ledger_path=path, sections=sections)

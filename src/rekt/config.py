@@ -38,7 +38,7 @@ from typing import Literal, NamedTuple
 
 from rekt.errors import ConfigError
 
-Kind = Literal["text", "number", "whole", "flag", "path", "name", "secret"]
+Kind = Literal["text", "number", "whole", "flag", "path", "name", "engine", "origin", "secret"]
 
 
 class Key(NamedTuple):
@@ -75,6 +75,25 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
             "50",
             "Accepted for old files. Nothing waits for a batch to fill; above 1000 it caps a shipped batch.",
         ),
+        "engine": Key(
+            "engine",
+            "sqlite",
+            "sqlite: the ledger alone. questdb: `rekt run` also ships every row of it to a QuestDB server.",
+        ),
+        "url": Key(
+            "origin",
+            "http://localhost:9000",
+            "Where QuestDB's HTTP port is. Unset: the server of `rekt questdb start`, else the default.",
+        ),
+        "user": Key("text", "", "QuestDB's HTTP user. The server of `rekt questdb start` needs none here."),
+        "password": Key("secret", "", "Its password."),
+        "ttl_days": Key("whole", "0", "QuestDB drops its rows after so many days; 0 keeps them."),
+        "keep_days": Key(
+            "whole",
+            "0",
+            "With engine questdb: the ledger drops the rows of days older than this, once they are proved to be in "
+            "QuestDB; the hours' sums stay. At least 8; 0 keeps all.",
+        ),
     },
     "POST": {
         "templates": Key(
@@ -97,6 +116,8 @@ _KINDS: Mapping[Kind, tuple[str, str]] = {
     "number": (r"[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?|\.[0-9]+", "a number, 0 or above"),
     "whole": (r"[0-9]{1,18}", "a whole number, 0 or above"),
     "flag": (r"(?i:yes|no|true|false|on|off|1|0)", "yes or no"),
+    "engine": (r"sqlite|questdb", "sqlite or questdb"),
+    "origin": (r"https?://[^\s/@?#]+/?", "an address such as http://localhost:9000, without a path or user"),
     "name": (r"[A-Za-z_][A-Za-z0-9_]{0,62}", "a name of letters, digits and _ (it names a table and a file)"),
 }
 _PLACEHOLDER = re.compile(r"(?i:your_).*")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from rekt.model import Bucket, Connection, Largest, Span, Window
 from rekt.store import Alive, Appended, Batch, Settled, Store
 from rekt.stores.sqlite import Ledger, Reader
 from tests.stores.events import INVERSE, START, batch, event, events
+from tests.stores.questdb import Shipped
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -34,7 +36,10 @@ class Both(Reader):
         self._ledger.close()
 
 
-STORES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: Both(folder / "ledger.db")}
+STORES: dict[str, Callable[[Path], Store]] = {
+    "sqlite": lambda folder: Both(folder / "ledger.db"),
+    "questdb": lambda folder: cast("Store", Shipped(folder)),
+}
 
 
 @pytest.fixture(params=STORES)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rekt.config import Settings
+    from rekt.store import Facts
+    from rekt.stores.questdb.reads import QuestDBReader
     from rekt.stores.sqlite import Reader
 
 LONG, SHORT, WARN, GOOD = (
@@ -106,7 +108,50 @@ def ledger(ctx: typer.Context) -> Reader:
     return app.reader(settings(ctx))
 
 
-def summary(reader: Reader, window: Window, now: int) -> HourSummary:
+def options(ctx: typer.Context) -> list[str]:
+    """The global options of this call, for a process beside this one."""
+    common = ctx.ensure_object(Common)
+    verbose = ["--verbose"] if common.verbose else []
+    return [*verbose, *(["--log-format", common.log_format.value] if common.log_format else [])]
+
+
+class StoreName(StrEnum):
+    """Where to read from."""
+
+    ledger = "ledger"
+    questdb = "questdb"
+
+
+StoreOption = Annotated[
+    StoreName | None,
+    typer.Option(
+        "--store", help="Where to read: the ledger where there is one, else QuestDB if that is configured."
+    ),
+]
+
+
+def store(ctx: typer.Context, name: StoreName | None, since: int) -> Reader | QuestDBReader:
+    """The store to read from, in a `with`. `since`: the earliest time that is wanted, ms.
+
+    Raises LedgerError or StoreError, saying the way out, where it can't be read.
+    """
+    from rekt import app, shipping
+
+    chosen = settings(ctx)
+    if name is StoreName.questdb or (
+        name is None and shipping.wanted(chosen) and not chosen.ledger_path.exists()
+    ):
+        return shipping.reader(chosen)
+    found = app.reader(chosen)
+    if since < (sealed := int(found.meta("sealed_before") or 0)):
+        _log.warning(
+            "rows before %s were pruned from the ledger (its hourly sums stay): --store questdb has them",
+            moment(sealed),
+        )
+    return found
+
+
+def summary(reader: Facts, window: Window, now: int) -> HourSummary:
     """The numbers of a window: the one function that also the post, the dashboard and the API call."""
     from rekt import app
     from rekt.stats.summary import summarise

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,12 @@ def record(
     take_over: bool = False,
     command: str = "run",
     mark: str = "",
+    options: Sequence[str] = (),
 ) -> None:
     """Record until a signal or the end of time; raises LedgerError when something could not be made durable."""
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     live = Live(terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb", colour=colour, mark=mark)
-    service = app.Service(settings, tape=tape, take_over=take_over, durable=live.durable)
+    service = app.Service(settings, tape=tape, take_over=take_over, durable=live.durable, options=options)
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)

@@ -38,12 +38,13 @@ def command(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="At most so many; all without it.")
     ] = None,
+    store: _common.StoreOption = None,
     as_json: _common.Json = False,
 ) -> None:
     """List liquidations by trade time; those of the hour that ended last where no time is given."""
     asked = _common.asked(hour, last, start, end, _common.now_ms())
     least = _dollars(min_usd)
-    with _common.ledger(ctx) as ledger:
+    with _common.store(ctx, store, asked.window.start) as ledger:
         found: Iterator[Liquidation] = ledger.liquidations(
             asked.window, symbol=symbol, side=side, min_usd=least
         )

@@ -1,7 +1,8 @@
 """The command `rekt`: finds the commands by file name, and turns what goes wrong into a line and an exit code.
 
 A file `rekt/cli/NAME.py` with a function `command(ctx: typer.Context, ...)` is the command NAME; its docstring is
-the help. It imports what it needs in its body, so that `rekt --help` stays quick.
+the help. It imports what it needs in its body, so that `rekt --help` stays quick. A folder `rekt/cli/NAME/` holds the
+commands `rekt NAME ...` in the same way.
 
 Exit codes: 0 well, 1 failed, 2 wrong use or configuration, 130 interrupted. A reader that hangs up (`| head`) is well.
 """
@@ -43,22 +44,35 @@ Format = Annotated[
 ]
 
 
-class Commands(TyperGroup):
-    """The files of this folder as commands, imported one by one when asked for."""
+class Folder(TyperGroup):
+    """The files of a folder as commands, imported one by one when asked for; a folder in it is a group of its own."""
+
+    package = PACKAGE
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is Click's
         """The names, sorted."""
-        return [name.replace("_", "-") for name in registry.names(PACKAGE) if name != "main"]
+        return [name.replace("_", "-") for name in registry.names(self.package) if name != "main"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name; a wrong one is answered with the nearest."""
         if cmd_name not in self.list_commands(ctx):
             near = get_close_matches(cmd_name, self.list_commands(ctx), 1)
             ctx.fail(f"No command is called {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
-        function = registry.load(PACKAGE, cmd_name.replace("-", "_")).command
+        module = registry.load(self.package, cmd_name.replace("-", "_"))
+        if hasattr(module, "__path__"):
+            group = Folder(
+                name=cmd_name, help=module.__doc__, no_args_is_help=True, context_settings=_CONTEXT
+            )
+            group.package = module.__name__
+            return group
+        function = module.command
         single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
         single.command(cmd_name)(_everywhere(function))
         return typer.main.get_command(single)
+
+
+class Commands(Folder):
+    """The commands of `rekt`."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; the one place where errors become words and exit codes."""

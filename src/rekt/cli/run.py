@@ -30,6 +30,13 @@ def command(
 
     Needs no configuration. Several may run on one ledger at the same time: repeats vanish.
     """
+    from rekt import shipping
     from rekt.cli._recording import record
 
-    record(_common.settings(ctx), seconds=seconds, tape=tape, take_over=take_over)
+    settings = _common.settings(ctx)
+    if shipping.wanted(settings):
+        from rekt import groups
+
+        shipping.check(settings)
+        groups.need("questdb", "rekt run")
+    record(settings, seconds=seconds, tape=tape, take_over=take_over, options=_common.options(ctx))

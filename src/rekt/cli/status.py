@@ -19,7 +19,7 @@ LOST_MS = 60_000  # a connection that is open and silent for so long belongs to 
 
 def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     """Show whether recording goes on, the frames so far, the connections and the ledger."""
-    from rekt import app
+    from rekt import app, shipping
 
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
@@ -30,12 +30,16 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
             from rekt.stats.status import status_object
 
             version = apsw.sqlite_lib_version()
-            _common.print_json(status_object(ledger, recording=recording, sqlite_version=version))
+            found = status_object(ledger, recording=recording, sqlite_version=version)
+            sink = shipping.status(settings) if shipping.wanted(settings) else None
+            _common.print_json({**found, "sink": sink})
             return
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
         size = ledger.size()
     from rich.text import Text
+
+    from rekt.log import clean
 
     console = _common.console()
     now = _common.now_ms()
@@ -49,6 +53,13 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
         f"{counters.received:,} frames received = {counters.stored:,} stored + {counters.duplicate:,} repeats"
         f" + {counters.control:,} control + {counters.quarantined:,} in quarantine"
     )
+    if shipping.wanted(settings):
+        sink = shipping.status(settings)
+        state = "answers" if sink["running"] else "does not answer"
+        behind = f"{sink['rows_behind']:,} rows are to be sent" if sink["rows_behind"] is not None else ""
+        console.print(Text(f"QuestDB at {sink['url']} {state}; {behind}"))
+        if sink["last_error"]:
+            console.print(Text(clean(sink["last_error"]), style=_common.WARN), soft_wrap=True)
     if connections:
         console.print()
         console.print(_table(connections[-SHOWN:], now))

@@ -29,6 +29,7 @@ def command(
     each: Annotated[
         bool, typer.Option("--each", help="Every hour of the time by itself, one a line.")
     ] = False,
+    store: _common.StoreOption = None,
     as_json: _common.Json = False,
 ) -> None:
     """Add up liquidations: the hour that ended last, or the hour or time that is named.
@@ -44,7 +45,7 @@ def command(
             raise UsageError(
                 "with --each, --from and --to begin on the hour", hint="write them like 2026-07-16T12"
             )
-    with _common.ledger(ctx) as ledger:
+    with _common.store(ctx, store, asked.window.start) as ledger:
         from rekt.stats.quality import quality
 
         found = (_common.summary(ledger, window, now) for window in windows)

@@ -17,6 +17,7 @@ def command(
     ctx: typer.Context,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the post, send nothing.")] = False,
     hour: _common.HourOption = None,
+    store: _common.StoreOption = None,
     as_json: _common.Json = False,
 ) -> None:
     """Render the hour's post from tweets.txt; the hour that ended last where none is named.
@@ -33,7 +34,7 @@ def command(
     if window.end > now:
         raise UsageError(f"the hour from {_common.moment(window.start)} UTC has not ended")
     choices = templates(_common.settings(ctx).templates_path)
-    with _common.ledger(ctx) as ledger:
+    with _common.store(ctx, store, window.start) as ledger:
         post = compose(_common.summary(ledger, window, now), choices)
     if as_json:
         _common.print_json(

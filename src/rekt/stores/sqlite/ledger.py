@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
-from rekt.fields import HOUR
+from rekt.fields import HOUR, iso_ms
 from rekt.model import Feed, Liquidation, Quarantined
 from rekt.store import Appended, Batch, Run, Settled
 from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE, UPDATE_LARGEST, fold, settle
@@ -180,7 +181,12 @@ class Ledger:
         many = self._each if each else self._many
         execute("BEGIN IMMEDIATE")
         try:
+            sealed = execute("SELECT value FROM meta WHERE key = 'sealed_before'").get
+            batch, late, spoilt = _without_late(batch, int(str(sealed))) if sealed else (batch, [], 0)
             done, refused = self._insert_each(batch) if each else self._insert(batch)
+            if late:
+                done = done._replace(quarantined=done.quarantined + spoilt)
+                refused += late
             refused += many(partial(self._settle, batch), batch.settled)
             for sql, facts in (
                 (_CONNECTION, batch.connections),
@@ -366,6 +372,30 @@ def _check(row: Row) -> None:
     for index, (value, wanted) in enumerate(zip(row, _TYPES, strict=True)):
         if not isinstance(value, wanted):
             raise TypeError(f"{Liquidation._fields[index]} is {type(value).__name__}")
+
+
+def _without_late(batch: Batch, sealed: int) -> tuple[Batch, list[Quarantined], int]:
+    """A batch without events of sealed days, these as refusals, and how many frames held nothing else.
+
+    The rows of a sealed day are pruned: a repeat could not be told from an event that is new.
+    """
+    if not any(event.trade_time < sealed for frame in batch.frames for event in frame):
+        return batch, [], 0
+    frames, late, spoilt = [], [], 0
+    for frame in batch.frames:
+        kept = tuple(event for event in frame if event.trade_time >= sealed)
+        late += [_late(event, sealed) for event in frame if event.trade_time < sealed]
+        if kept or not frame:
+            frames.append(kept)
+        else:
+            spoilt += 1
+    return replace(batch, frames=frames), late, spoilt
+
+
+def _late(event: Liquidation, sealed: int) -> Quarantined:
+    reason = f"its day is sealed: rows traded before {iso_ms(sealed)} were pruned from the ledger"
+    data = repr(tuple(event)).encode("utf-8", "backslashreplace")
+    return Quarantined(event.feed.venue, None, event.received_us, reason, data)
 
 
 def _refusal(fact: Any, error: BaseException) -> Quarantined:

@@ -331,8 +331,14 @@ class Reader:
         return [Quarantined(*row) for row in found]
 
     def rows(self) -> int:
-        """How many events there are: kept by the runs, not counted."""
-        return cast("int", self._rows("SELECT coalesce(sum(events), 0) FROM run")[0][0])
+        """How many events there are: kept by the runs, not counted, less what was pruned."""
+        return cast(
+            "int",
+            self._rows(
+                "SELECT coalesce(sum(events), 0) - coalesce((SELECT CAST(value AS INTEGER) FROM meta"
+                " WHERE key = 'pruned_rows'), 0) FROM run"
+            )[0][0],
+        )
 
     def size(self) -> int:
         """Bytes on disk, the log included."""

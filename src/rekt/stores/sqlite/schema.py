@@ -83,6 +83,17 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY(hour, run, reason)) STRICT, WITHOUT ROWID;
     CREATE TABLE clock_change(run TEXT NOT NULL, at_us INTEGER NOT NULL, seconds REAL NOT NULL, kind TEXT NOT NULL) STRICT;
     """,
+    """
+    -- A sink behind the ledger: all rows up to seq were acknowledged. Refused: rows that it will not take.
+    CREATE TABLE sink(
+        name TEXT PRIMARY KEY, seq INTEGER NOT NULL DEFAULT 0, acked_us INTEGER, error TEXT,
+        suspended INTEGER NOT NULL DEFAULT 0, audited_us INTEGER) STRICT;
+    CREATE TABLE sink_refused(
+        sink TEXT NOT NULL, trade_time INTEGER NOT NULL, uid BLOB NOT NULL, reason TEXT NOT NULL,
+        refused_us INTEGER NOT NULL, PRIMARY KEY(sink, trade_time, uid)) STRICT, WITHOUT ROWID;
+    -- The events that are not in the sums: rare, and asked for by the hour.
+    CREATE INDEX liquidation_aside ON liquidation(trade_time) WHERE (notional IS NULL OR status <> 'FILLED');
+    """,
 )
 VERSION = len(MIGRATIONS)
 _NEW = "move it away, or name another file under [DATABASE] path"

@@ -1,0 +1,1 @@
+"""Run a QuestDB server here, ship the ledger to one, prove that all is there."""
