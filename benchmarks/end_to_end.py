@@ -60,9 +60,7 @@ def recorded(count: int, *options: str) -> dict[str, float | list[int]]:
     """Our recorder's figures for so many events."""
     with tempfile.TemporaryDirectory(dir=ROOT) as folder, sender(count, *options) as port:
         command = [sys.executable, "-m", "benchmarks.service", str(port), str(count), f"{folder}/ledger.db"]
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode:
         sys.exit(done.stderr)
     found: dict[str, float | list[int]] = json.loads(done.stdout)

@@ -12,7 +12,6 @@ import resource
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from benchmarks.measure import percentile
 from benchmarks.traffic import documents
@@ -53,7 +52,7 @@ async def record(count: int) -> dict[str, object]:
     }
 
 
-def prepare(path: Path) -> None:
+def prepare() -> None:
     """A ledger that knows the instruments, as after any earlier run."""
     settings, binance = app.settings(), app.venue("binance")
     ledger = app.writer(settings)
@@ -66,17 +65,17 @@ def prepare(path: Path) -> None:
 
 def main() -> None:
     """Record, prove the ledger, print."""
-    port, count, path = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    port, count, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     with suppress(KeyError):
         del os.environ["REKT_CONFIG"]
     os.environ |= {
-        "REKT_DATABASE_PATH": str(path),
+        "REKT_DATABASE_PATH": path,
         "REKT_BINANCE_WS_URL": f"ws://127.0.0.1:{port}/market/stream",
         "REKT_BINANCE_UM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CANARY_TIMEOUT": "60",
     }
-    prepare(path)
+    prepare()
     figures = asyncio.run(record(count))
     with app.reader(app.settings()) as reader:
         wrong = reader.verify()

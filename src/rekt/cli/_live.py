@@ -98,7 +98,9 @@ def describe(service: Service, now_us: int) -> tuple[str, str]:
         if alive:
             canary = max(link.life.last_canary_us for link in alive)
             oldest = min(link.life.connection.opened_us for link in alive)
-            quiet = f"last liquidation {_ago(now_us - recorder.last_event_us)}" if recorder.last_event_us else ""
+            quiet = (
+                f"last liquidation {_ago(now_us - recorder.last_event_us)}" if recorder.last_event_us else ""
+            )
             quiet = quiet or "quiet market, none yet"
             parts.append(
                 f"{name} ● live · canary {_ago(now_us - canary)} · connected {length((now_us - oldest) // 1000)}"

@@ -17,7 +17,9 @@ def command(
     ] = None,
     tape: Annotated[
         Path | None,
-        typer.Option("--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."),
+        typer.Option(
+            "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
+        ),
     ] = None,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.

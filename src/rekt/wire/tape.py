@@ -23,7 +23,7 @@ from rekt.wire.frame import Frame
 from rekt.wire.lines import MAX_LINE, Broken, lines
 
 KEPT = 4096  # bytes of a bad line that are kept
-_MAX_MS = 2**53 / 1000  # up to here (the year 2255) a double of ms holds microseconds exactly
+_MAX_MS = 2**42  # up to here (the year 2109) a double of ms holds microseconds exactly
 
 
 class TapeLine(NamedTuple):

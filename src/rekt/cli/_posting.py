@@ -1,0 +1,245 @@
+"""Posting one hour: wait until it is final, render it for each service, have it delivered, all within three minutes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from rekt import app
+from rekt.cli import _common
+from rekt.errors import ConfigError, RektError, UsageError
+from rekt.posts import outbox as rules
+from rekt.posts.compose import Draft, Terms, compose, templates
+from rekt.posts.delivery import Terms as Delivery
+from rekt.posts.delivery import deliver
+from rekt.posts.schedule import CALL_S, deadline, hour_key
+from rekt.publisher import Entry, Post, Publisher, Receipt
+from rekt.stats.coverage import CLOSED_MS
+
+if TYPE_CHECKING:
+    from rekt.config import Settings
+    from rekt.model import HourSummary, Window
+    from rekt.stores.sqlite import Reader
+    from rekt.stores.sqlite.outbox import Outbox
+
+log = logging.getLogger("rekt.post")
+
+POLL_S = 0.5
+LAST_S = 1.5  # for writing down and telling what became of it
+
+
+class Chosen(NamedTuple):
+    """A service to post to."""
+
+    name: str
+    publisher: Publisher
+    kept: bool  # once only, by the outbox
+
+
+class Told(NamedTuple):
+    """What became of the hour at one service: the object of `tweet --json`."""
+
+    service: str
+    state: str
+    text: str | None
+    remote_id: str | None = None
+    reason: str = ""
+    cause: str = ""
+
+
+def chosen(settings: Settings, to: str | None) -> tuple[list[Chosen], dict[str, list[str]]]:
+    """The services to post to, and what each other one lacks. Raises UsageError or ConfigError."""
+    services = app.services()
+    lacking = {
+        name: [f"[{one.section}] {key}" for key in one.missing(settings.section(one.section))]
+        for name, one in services.items()
+    }
+    asked = to if to is not None else settings.section("POST").text("to")
+    if asked.strip():
+        names = list(dict.fromkeys(name.strip().lower() for name in asked.split(",") if name.strip()))
+        for name in names:
+            app.service(name)  # raises for one that is not there
+            if lacking[name]:
+                hint = "`rekt init` writes a file to fill in"
+                raise UsageError(f"{name} needs {', '.join(lacking[name])}", hint=hint)
+    else:
+        names = [name for name, one in services.items() if one.required and not lacking[name]]
+    if names and settings.exposed and any(services[name].kept for name in names):
+        raise ConfigError(
+            f"{settings.file} holds keys that others can read or change; nothing was posted",
+            hint=f"chmod 600 {settings.file}",
+        )
+    found = []
+    for name in names or ["console"]:
+        one = services[name]
+        found.append(Chosen(name, one.open(settings.section(one.section), settings.data_folder), one.kept))
+    return found, {name: keys for name, keys in lacking.items() if keys}
+
+
+def terms(settings: Settings) -> Terms:
+    """The gate's terms."""
+    section = settings.section("POST")
+    return Terms(section.number("min_coverage"), section.number("skip_coverage"))
+
+
+def delivery(settings: Settings) -> Delivery:
+    """The outbox's terms."""
+    section = settings.section("POST")
+    return Delivery(
+        round(section.number("settle_seconds") * 1000),
+        round(section.number("deadline_minutes") * 60_000),
+        round(section.number("monthly_budget_usd") * 1e6),
+    )
+
+
+def wait_final(reader: Reader, window: Window) -> HourSummary:
+    """The hour's numbers as soon as they are final, which they are at the latest two minutes after its end."""
+    while True:
+        now = _common.now_ms()
+        found = _common.summary(reader, window, max(now, window.end))
+        if found.final or now > window.end + CLOSED_MS + 5_000:
+            return found
+        time.sleep(POLL_S)
+
+
+@contextmanager
+def outbox(settings: Settings) -> Iterator[Outbox]:
+    """The outbox of a ledger that is there."""
+    if not settings.ledger_path.exists():
+        with app.reader(settings):  # says that there is none, and the way out
+            pass
+    with app.outbox(settings) as box:
+        yield box
+
+
+def post_hour(
+    settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
+) -> list[Told]:
+    """Post an hour to every service that has not had it."""
+    key, told = hour_key(window.start), []
+    with outbox(settings) as box, app.reader(settings) as reader:
+        kept = [one for one in services if one.kept]
+        there = {one.name: box.entry(one.name, key) for one in kept}
+        if by_hand:
+            there = {name: _again(box, entry) for name, entry in there.items()}
+        missing = [one for one in services if there.get(one.name) is None]
+        if missing:
+            summary = wait_final(reader, window)
+            until = time.monotonic() + CALL_S
+            told += _render(settings, box, summary, missing, by_hand=by_hand, picture=picture)
+        else:
+            until = time.monotonic() + CALL_S
+        box.forget_pictures(window.start - 7 * 86_400_000)
+    _deliver(settings, key, kept, until)
+    with outbox(settings) as box:
+        for one in kept:
+            entry = box.entry(one.name, key)
+            if entry is not None:
+                told.append(told_of(entry))
+    return told
+
+
+def told_of(entry: Entry) -> Told:
+    """An entry as it is told."""
+    state = "unknown" if entry.state == "sending" else entry.state
+    return Told(entry.service, state, entry.text, entry.remote_id, entry.reason, entry.cause)
+
+
+def _again(box: Outbox, entry: Entry | None) -> Entry | None:
+    """An entry that is asked for by name: tried anew if it is certainly not posted, rendered anew if never tried."""
+    if entry is None or entry.state not in ("failed", "skipped"):
+        return entry
+    if not entry.attempts:
+        return None
+    return box.save(rules.revived(entry)) or entry
+
+
+def _render(
+    settings: Settings,
+    box: Outbox,
+    summary: HourSummary,
+    services: list[Chosen],
+    *,
+    by_hand: bool,
+    picture: bool,
+) -> list[Told]:
+    """Render the hour for each service, and keep it, durable, before anything is sent."""
+    choices, key, now = templates(settings.templates_path), hour_key(summary.window.start), _common.now_ms()
+    told, image = [], None
+    for one in services:
+        draft = draft_for(one, summary, choices, terms(settings), box.last_template(one.name, key))
+        entry = Entry(
+            one.name,
+            key,
+            draft.text,
+            template=draft.template,
+            created_ms=now,
+            deadline_ms=None if by_hand else deadline(summary.window, settings.section("POST").number("deadline_minutes")),
+            not_before_ms=box.free_ms(one.name),
+        )
+        if draft.would == "skip":
+            entry = rules.left_out(entry, draft.cause, draft.reason)
+            log.warning("%s %s: skipped: %s", one.name, key, draft.reason)
+        elif entry.deadline_ms is not None and now >= entry.deadline_ms:
+            reason = f"the hour ended {_common.length(now - summary.window.end)} ago: name it with --hour to post it"
+            entry = rules.left_out(entry, "missed", reason)
+            log.warning("%s %s: skipped: %s", one.name, key, reason)
+        elif picture and image is None:
+            image = picture_of(settings, summary)
+        alt = image[1] if image else ""
+        entry = entry._replace(alt=alt if entry.state == "pending" else "")
+        data = image[0] if image and entry.state == "pending" else None
+        if one.kept:
+            _keep(box, entry, data)
+        elif entry.state == "skipped":
+            told.append(told_of(entry))
+        else:
+            outcome = one.publisher.publish(Post(key, entry.text, data, alt), now, 10.0)
+            sent = isinstance(outcome, Receipt)
+            remote = outcome.remote_id if isinstance(outcome, Receipt) else None
+            reason = "" if isinstance(outcome, Receipt) else outcome.reason
+            told.append(Told(one.name, "sent" if sent else "failed", entry.text, remote, reason))
+    return told
+
+
+def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
+    old = box.entry(entry.service, entry.key)
+    if old is None:
+        box.add(entry, picture)
+    elif not old.attempts and old.state in ("failed", "skipped"):
+        box.replace(entry._replace(revision=old.revision), picture)
+
+
+def draft_for(one: Chosen, summary: HourSummary, choices: list, terms: Terms, last: str) -> Draft:
+    """The hour's text for a service, within its rules."""
+
+    def fits(text: str) -> bool:
+        return one.publisher.length(text) <= one.publisher.limit and one.publisher.objection(text) is None
+
+    return compose(summary, choices, terms=terms, last=last, fits=fits)
+
+
+def picture_of(settings: Settings, summary: HourSummary) -> tuple[bytes, str] | None:
+    """The hour's picture and its words; None where there is none: a picture may fail, the post must not."""
+    return None
+
+
+def _deliver(settings: Settings, key: str | None, services: list[Chosen], until: float) -> None:
+    """Each service in a thread of its own, so that none waits for another; never past the end."""
+
+    def work(one: Chosen) -> None:
+        try:
+            with outbox(settings) as box:
+                deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
+        except RektError as error:
+            log.error("%s: %s", one.name, error)
+
+    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
