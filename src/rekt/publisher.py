@@ -16,7 +16,9 @@ from typing import Final, Literal, NamedTuple, Protocol
 from rekt.config import Key, Section
 from rekt.wire.http import Answer
 
-Cause = Literal["", "keys", "credits", "budget", "rate", "duplicate", "refused", "unreachable", "missed", "coverage"]
+Cause = Literal[
+    "", "keys", "credits", "budget", "rate", "duplicate", "refused", "unreachable", "missed", "coverage"
+]
 State = Literal["pending", "sending", "sent", "unknown", "failed", "skipped"]
 
 CONNECT_S: Final = 5.0

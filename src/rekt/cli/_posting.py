@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from rekt import app
 from rekt.cli import _common
 from rekt.errors import ConfigError, RektError, UsageError
+from rekt.fields import DAY
+from rekt.model import Window
 from rekt.posts import outbox as rules
-from rekt.posts.compose import Draft, Terms, compose, templates
+from rekt.posts.compose import Draft, compose, templates
 from rekt.posts.delivery import Terms as Delivery
 from rekt.posts.delivery import deliver
+from rekt.posts.gate import Terms
+from rekt.posts.mood import History
 from rekt.posts.schedule import CALL_S, deadline, hour_key
 from rekt.publisher import Entry, Post, Publisher, Receipt
 from rekt.stats.coverage import CLOSED_MS
+from rekt.stats.history import totals
 
 if TYPE_CHECKING:
     from rekt.config import Settings
-    from rekt.model import HourSummary, Window
+    from rekt.model import Gap, HourSummary
+    from rekt.posts.template import Template
     from rekt.stores.sqlite import Reader
     from rekt.stores.sqlite.outbox import Outbox
 
@@ -130,7 +136,7 @@ def post_hour(
         if missing:
             summary = wait_final(reader, window)
             until = time.monotonic() + CALL_S
-            told += _render(settings, box, summary, missing, by_hand=by_hand, picture=picture)
+            told += _render(settings, box, reader, summary, missing, by_hand=by_hand, picture=picture)
         else:
             until = time.monotonic() + CALL_S
         box.forget_pictures(window.start - 7 * 86_400_000)
@@ -161,6 +167,7 @@ def _again(box: Outbox, entry: Entry | None) -> Entry | None:
 def _render(
     settings: Settings,
     box: Outbox,
+    reader: Reader,
     summary: HourSummary,
     services: list[Chosen],
     *,
@@ -169,16 +176,20 @@ def _render(
 ) -> list[Told]:
     """Render the hour for each service, and keep it, durable, before anything is sent."""
     choices, key, now = templates(settings.templates_path), hour_key(summary.window.start), _common.now_ms()
-    told, image = [], None
+    past = History(list(totals(reader, summary.window.start).values()))
+    told: list[Told] = []
+    image: tuple[bytes, str] | None = None
     for one in services:
-        draft = draft_for(one, summary, choices, terms(settings), box.last_template(one.name, key))
+        draft = draft_for(one, summary, choices, terms(settings), past, reader.last_template(one.name, key))
         entry = Entry(
             one.name,
             key,
             draft.text,
             template=draft.template,
             created_ms=now,
-            deadline_ms=None if by_hand else deadline(summary.window, settings.section("POST").number("deadline_minutes")),
+            deadline_ms=None
+            if by_hand
+            else deadline(summary.window, settings.section("POST").number("deadline_minutes")),
             not_before_ms=box.free_ms(one.name),
         )
         if draft.would == "skip":
@@ -189,7 +200,7 @@ def _render(
             entry = rules.left_out(entry, "missed", reason)
             log.warning("%s %s: skipped: %s", one.name, key, reason)
         elif picture and image is None:
-            image = picture_of(settings, summary)
+            image = _picture(settings, reader, summary)
         alt = image[1] if image else ""
         entry = entry._replace(alt=alt if entry.state == "pending" else "")
         data = image[0] if image and entry.state == "pending" else None
@@ -206,6 +217,15 @@ def _render(
     return told
 
 
+def _picture(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str] | None:
+    """The picture; None where it can't be made: a picture may fail, the post must not."""
+    try:
+        return picture_of(settings, reader, summary)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the words go out
+        log.warning("the post goes without its picture: %s: %s", type(error).__name__, error)
+        return None
+
+
 def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
     old = box.entry(entry.service, entry.key)
     if old is None:
@@ -214,18 +234,41 @@ def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
         box.replace(entry._replace(revision=old.revision), picture)
 
 
-def draft_for(one: Chosen, summary: HourSummary, choices: list, terms: Terms, last: str) -> Draft:
+def draft(settings: Settings, reader: Reader, window: Window) -> Draft:
+    """The hour's post as it would be, for a look."""
+    summary = _common.summary(reader, window, _common.now_ms())
+    past = History(list(totals(reader, window.start).values()))
+    last = reader.last_template("", hour_key(window.start))
+    return compose(
+        summary, templates(settings.templates_path), terms=terms(settings), history=past, last=last
+    )
+
+
+def draft_for(
+    one: Chosen, summary: HourSummary, choices: list[Template], terms: Terms, past: History, last: str
+) -> Draft:
     """The hour's text for a service, within its rules."""
 
     def fits(text: str) -> bool:
         return one.publisher.length(text) <= one.publisher.limit and one.publisher.objection(text) is None
 
-    return compose(summary, choices, terms=terms, last=last, fits=fits)
+    return compose(summary, choices, terms=terms, history=past, last=last, fits=fits)
 
 
-def picture_of(settings: Settings, summary: HourSummary) -> tuple[bytes, str] | None:
-    """The hour's picture and its words; None where there is none: a picture may fail, the post must not."""
-    return None
+def picture_of(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str]:
+    """The hour's picture and the same in words."""
+    from rekt.posts.chart import alt_text, chart, draw
+    from rekt.stats.history import by_hour
+
+    window = Window(summary.window.end - DAY, summary.window.end)
+    data = chart(summary, by_hour(reader, window), summarise_gaps(reader, window))
+    theme = settings.section("POST").text("theme")
+    return draw(data, theme), alt_text(data)
+
+
+def summarise_gaps(reader: Reader, window: Window) -> list[Gap]:
+    """What was not recorded of a day."""
+    return _common.summary(reader, window, max(_common.now_ms(), window.end)).gaps
 
 
 def _deliver(settings: Settings, key: str | None, services: list[Chosen], until: float) -> None:
@@ -236,7 +279,7 @@ def _deliver(settings: Settings, key: str | None, services: list[Chosen], until:
             with outbox(settings) as box:
                 deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
         except RektError as error:
-            log.error("%s: %s", one.name, error)
+            log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace
 
     threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in services]
     for thread in threads:

@@ -152,6 +152,11 @@ def _tell(entry: Entry, before: Entry, refused: NotPosted | None = None) -> None
     place = f"{entry.service} {entry.key}"
     why = entry.reason or (refused.reason if refused else "")
     if entry.state == "sent":
-        log.info("%s: posted%s%s", place, f" as {entry.remote_id}" if entry.remote_id else "", f" ({why})" if why else "")
+        log.info(
+            "%s: posted%s%s",
+            place,
+            f" as {entry.remote_id}" if entry.remote_id else "",
+            f" ({why})" if why else "",
+        )
     elif entry.state != before.state or entry.reason != before.reason:
         log.warning("%s: %s: %s", place, entry.state, why)

@@ -17,9 +17,9 @@ from typing import Final, NamedTuple
 
 from rekt.publisher import (
     Absent,
+    Cause,
     Entry,
     Finding,
-    NotPosted,
     Outcome,
     Receipt,
     Unknown,
@@ -69,7 +69,7 @@ def decide(entry: Entry, now_ms: int, settle_ms: int, *, can_find: bool = True) 
             return Settled(_missed(entry))
         return Wait(entry.not_before_ms) if entry.not_before_ms > now_ms else Send()
     if entry.state == "sending":
-        return Settled(recovered(entry, now_ms))
+        return Settled(recovered(entry))
     if entry.state == "unknown" and can_find and now_ms < entry.attempt_ms + LOOKS_MS:
         due = entry.attempt_ms + settle_ms
         if entry.look_ms >= entry.attempt_ms:  # one look already told nothing
@@ -92,9 +92,8 @@ def claimed(entry: Entry, now_ms: int, deadline_ms: int, price: int) -> Entry:
     )
 
 
-def recovered(entry: Entry, now_ms: int) -> Entry:
+def recovered(entry: Entry) -> Entry:
     """An entry in `sending` whose process is gone."""
-    del now_ms
     return entry._replace(
         state="unknown", unclear=entry.unclear + 1, reason="the process ended while it was posting"
     )
@@ -128,19 +127,19 @@ def found(entry: Entry, finding: Finding, now_ms: int) -> Entry:
     if entry.unclear >= UNCLEAR:
         reason = f"tried {entry.attempts} times, and it is not there"
         return entry._replace(state="failed", cause="refused", reason=reason)
-    return entry._replace(state="pending", reason=f"not there after: {entry.reason}"[:REASON], not_before_ms=0)
+    return entry._replace(
+        state="pending", reason=f"not there after: {entry.reason}"[:REASON], not_before_ms=0
+    )
 
 
 def revived(entry: Entry) -> Entry:
     """An entry asked for by name again: certainly not posted, so it may be tried anew, its deadline too."""
     if entry.state not in ("failed", "skipped"):
         return entry
-    return entry._replace(
-        state="pending", cause="", reason="", not_before_ms=0, deadline_ms=None
-    )
+    return entry._replace(state="pending", cause="", reason="", not_before_ms=0, deadline_ms=None)
 
 
-def left_out(entry: Entry, cause: str, reason: str) -> Entry:
+def left_out(entry: Entry, cause: Cause, reason: str) -> Entry:
     """An entry that is not to be posted."""
     return entry._replace(state="skipped", cause=cause, reason=_short(reason))
 

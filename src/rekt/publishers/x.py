@@ -107,7 +107,9 @@ class X:
             return f"X takes one cashtag, this has {len(tags)}: {' '.join(tags)}"
         measured = parse_tweet(text)
         if not measured.valid:
-            return f"the text has {measured.weightedLength} of {self.limit} characters, or some that X refuses"
+            return (
+                f"the text has {measured.weightedLength} of {self.limit} characters, or some that X refuses"
+            )
         return None
 
     def price(self, post: Post) -> int:
@@ -175,7 +177,9 @@ class X:
         if reply.status == 200 and isinstance(me, dict) and me.get("id"):
             return me
         outcome = judge(reply, 0)
-        raise RektError(getattr(outcome, "reason", "") or f"X does not say whose keys these are: {_said(reply)}")
+        raise RektError(
+            getattr(outcome, "reason", "") or f"X does not say whose keys these are: {_said(reply)}"
+        )
 
     def _upload(self, post: Post, until: float) -> tuple[str | None, str, int]:
         """The picture's id, or None and why not; and what its words cost."""
@@ -257,11 +261,11 @@ def _session(origin: str) -> Any:
     import requests  # noqa: PLC0415
     import urllib3.exceptions as urllib3  # noqa: PLC0415
 
-    class Session(requests.Session):  # type: ignore[misc]  # requests comes without types
+    class Session(requests.Session):
         until = 0.0
         reply: Reply | None = None
 
-        def request(self, method: str, url: str, **more: Any) -> Any:
+        def request(self, method: str, url: str, **more: Any) -> Any:  # type: ignore[override]  # as tweepy calls it
             url = origin + urlsplit(url).path
             self.trust_env = False
             proxy = proxy_for(url, os.environ)
@@ -297,7 +301,11 @@ def judge(reply: Reply, now_ms: int, *, price: int = 0, before: int = 0, note: s
         return Unknown(f"X's answer can't be read ({said})", price + before)
     found = reply.object()
     errors = found.get("errors")
-    codes = {str(one.get("code")) for one in errors if isinstance(one, dict)} if isinstance(errors, list) else set()
+    codes = (
+        {str(one.get("code")) for one in errors if isinstance(one, dict)}
+        if isinstance(errors, list)
+        else set()
+    )
     if reply.status == 429 or "88" in codes:
         wait = _free_ms(reply, now_ms, default_ms=now_ms + round(RATE_S * 1000))
         return NotPosted("rate", f"X's rate limit ({said})", wait, before)
@@ -362,7 +370,9 @@ def _sent(error: BaseException) -> bool:
         return False
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
-    if isinstance(reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError, urllib3.NameResolutionError)):
+    if isinstance(
+        reason, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError, urllib3.NameResolutionError)
+    ):
         return False
     return "CERTIFICATE_VERIFY_FAILED" not in str(reason)
 

@@ -41,7 +41,7 @@ CHUNK = 100  # rows of one statement: Python's lock is let go for all of them at
 
 def _inserting(rows: int) -> str:
     values = ", ".join(["(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"  # noqa: S608
+    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"
 
 
 _INSERT, _INSERT_CHUNK = _inserting(1), _inserting(CHUNK)

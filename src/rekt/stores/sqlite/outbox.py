@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - what is put together are the names of columns; every value is bound
 """The outbox: every post to every service, kept in the ledger. Short transactions of a connection of its own."""
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ class Outbox:
         """Keep a new entry; the one that is there already where there is one: a post is rendered once."""
         places = ", ".join("?" * (len(Entry._fields) + 1))
         self._rows(
-            f"INSERT INTO post({_COLUMNS}, picture) VALUES({places}) ON CONFLICT DO NOTHING",  # noqa: S608
+            f"INSERT INTO post({_COLUMNS}, picture) VALUES({places}) ON CONFLICT DO NOTHING",
             *entry, picture,
         )  # fmt: skip
         return cast("Entry", self.entry(entry.service, entry.key))
 
     def entry(self, service: str, key: str) -> Entry | None:
         """One entry."""
-        found = self._rows(f"SELECT {_COLUMNS} FROM post WHERE service = ? AND key = ?", service, key)  # noqa: S608
+        found = self._rows(f"SELECT {_COLUMNS} FROM post WHERE service = ? AND key = ?", service, key)
         return Entry(*found[0]) if found else None
 
     def picture(self, service: str, key: str) -> bytes | None:
@@ -64,7 +65,7 @@ class Outbox:
         following = entry._replace(revision=entry.revision + 1)
         names = ", ".join(f"{name} = ?" for name in Entry._fields)
         self._rows(
-            f"UPDATE post SET {names}, picture = iif(?, NULL, picture)"  # noqa: S608
+            f"UPDATE post SET {names}, picture = iif(?, NULL, picture)"
             " WHERE service = ? AND key = ? AND revision = ?",
             *following, entry.state == "sent", entry.service, entry.key, entry.revision,
         )  # fmt: skip
@@ -74,35 +75,25 @@ class Outbox:
         """Store an entry that is rendered anew because it was never tried."""
         saved = self.save(entry)
         if saved is not None:
-            where = "WHERE service = ? AND key = ? AND revision = ?"
-            self._rows(f"UPDATE post SET picture = ? {where}", picture, saved.service, saved.key, saved.revision)  # noqa: S608
+            self._rows(
+                "UPDATE post SET picture = ? WHERE service = ? AND key = ? AND revision = ?",
+                picture, saved.service, saved.key, saved.revision,
+            )  # fmt: skip
         return saved
 
     def open_entries(self, service: str) -> list[Entry]:
         """Those that are not settled, oldest first."""
         found = self._rows(
-            f"SELECT {_COLUMNS} FROM post WHERE service = ? AND {_OPEN} ORDER BY created_ms, key",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM post WHERE service = ? AND {_OPEN} ORDER BY created_ms, key",
             service,
         )
         return [Entry(*row) for row in found]
 
-    def recent(self, count: int = 20) -> list[Entry]:
-        """The newest entries of all services."""
-        found = self._rows(f"SELECT {_COLUMNS} FROM post ORDER BY created_ms DESC, service LIMIT ?", count)  # noqa: S608
-        return [Entry(*row) for row in found]
-
-    def last_template(self, service: str, before_key: str) -> str:
-        """What the post before this one was made from."""
-        found = self._rows(
-            "SELECT template FROM post WHERE service = ? AND template != '' AND key != ?"
-            " ORDER BY created_ms DESC, key DESC LIMIT 1",
-            service, before_key,
-        )  # fmt: skip
-        return cast("str", found[0][0]) if found else ""
-
     def free_ms(self, service: str) -> int:
         """When the service's own limits allow the next post."""
-        found = self._rows("SELECT max(not_before_ms) FROM post WHERE service = ? AND state = 'sent'", service)
+        found = self._rows(
+            "SELECT max(not_before_ms) FROM post WHERE service = ? AND state = 'sent'", service
+        )
         return cast("int | None", found[0][0]) or 0
 
     def spent(self, service: str, month_ms: int) -> int:
@@ -112,14 +103,17 @@ class Outbox:
     def forget_pictures(self, before_ms: int) -> None:
         """Let the pictures go of what is older and settled."""
         self._rows(
-            f"UPDATE post SET picture = NULL WHERE picture IS NOT NULL AND created_ms < ? AND NOT {_OPEN}",  # noqa: S608
+            f"UPDATE post SET picture = NULL WHERE picture IS NOT NULL AND created_ms < ? AND NOT {_OPEN}",
             before_ms,
         )
 
     def raise_alert(self, name: str, text: str, now_ms: int) -> bool:
         """Note a trouble; whether it is new."""
         self._rows(
-            "INSERT INTO alert(name, text, since_ms) VALUES(?, ?, ?) ON CONFLICT DO NOTHING", name, text, now_ms
+            "INSERT INTO alert(name, text, since_ms) VALUES(?, ?, ?) ON CONFLICT DO NOTHING",
+            name,
+            text,
+            now_ms,
         )
         return bool(self._connection.changes())
 
