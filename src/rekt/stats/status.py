@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rekt.fields import iso_ms
-from rekt.model import Connection, Window
+from rekt.model import Connection, Delivery, Window
 from rekt.objects import connection_object
+from rekt.stats.quality import add_up
 from rekt.store import Counters, Run
+
+ALWAYS = Window(0, 1 << 62)
 
 
 class Kept(Protocol):
@@ -28,6 +31,10 @@ class Kept(Protocol):
         """Connections, oldest first."""
         ...
 
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """What each connection told and lost."""
+        ...
+
     def rows(self) -> int:
         """How many events."""
         ...
@@ -44,10 +51,11 @@ class Kept(Protocol):
 def status_object(ledger: Kept, *, recording: bool, sqlite_version: str) -> dict[str, Any]:
     """The object; `runs` is how many there were, `recording` whether one is at work now."""
     last = ledger.last_trade_time()
+    losses = {loss.connection: loss for loss in add_up(ledger.deliveries(ALWAYS))}
     return {
         "runs": len(ledger.runs()),
         "counters": ledger.counters()._asdict(),
-        "connections": [connection_object(connection) for connection in ledger.connections(None)],
+        "connections": [connection_object(one, losses.get(one.id)) for one in ledger.connections(None)],
         "recording": recording,
         "ledger": {
             "path": str(ledger.path),

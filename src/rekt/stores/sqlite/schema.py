@@ -71,6 +71,19 @@ MIGRATIONS: tuple[str, ...] = (
         data BLOB NOT NULL) STRICT;
     """,
     """
+    -- What each connection told and lost of the events of an hour, while another was alive beside it.
+    CREATE TABLE delivery(
+        connection TEXT NOT NULL, hour INTEGER NOT NULL, told INTEGER NOT NULL, lost INTEGER NOT NULL,
+        PRIMARY KEY(hour, connection)) STRICT, WITHOUT ROWID;
+    -- An hour that was final and changed: its numbers before the first and after the last change of this run and reason.
+    CREATE TABLE revision(
+        hour INTEGER NOT NULL, run TEXT NOT NULL, reason TEXT NOT NULL, seen_us INTEGER NOT NULL,
+        count_before INTEGER NOT NULL, dollars_before INTEGER NOT NULL, micros_before INTEGER NOT NULL,
+        count_after INTEGER NOT NULL, dollars_after INTEGER NOT NULL, micros_after INTEGER NOT NULL,
+        PRIMARY KEY(hour, run, reason)) STRICT, WITHOUT ROWID;
+    CREATE TABLE clock_change(run TEXT NOT NULL, at_us INTEGER NOT NULL, seconds REAL NOT NULL, kind TEXT NOT NULL) STRICT;
+    """,
+    """
     -- The outbox: one post to one service. The picture is kept until it is settled.
     CREATE TABLE post(
         service TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, alt TEXT NOT NULL, template TEXT NOT NULL,
