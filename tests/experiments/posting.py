@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rekt.fields import HOUR, iso_ms
-from rekt.model import Connection, Span
+from rekt.model import Connection, Liquidation, Span
 from rekt.store import Batch, Run
 from rekt.stores.sqlite import Ledger
 from rekt.stores.sqlite.outbox import Outbox
@@ -63,8 +63,10 @@ def recorded(path: Path, hours: int) -> None:
     ledger.begin(Run("r", START * 1000, None, "run", "0", 1))
     end = START + hours * HOUR + 60_000
     life = Connection("c", "r", "binance", "wss://x", START * 1000, START * 1000, end * 1000, end * 1000)
-    frames = [
-        (event(n, at=START + hour * HOUR + n * 1000, notional=(n + 1) * 10**9),) for hour in range(hours) for n in range(3)
+    frames: list[tuple[Liquidation, ...]] = [
+        (event(n, at=START + hour * HOUR + n * 1000, notional=(n + 1) * 10**9),)
+        for hour in range(hours)
+        for n in range(3)
     ]
     ledger.append(Batch("r", frames=frames, connections=[life], spans=[Span("c", START - 1000, end)]))
     ledger.close()
@@ -150,7 +152,9 @@ def _compare(ledger: Path, exchange: XServer, hours: int, seed: int, outcome: Ou
             outcome.posted += there > 0
             outcome.not_posted += there == 0
             if there > 1 or (there == 1) != (told == "sent") or told not in SETTLED:
-                outcome.faults.append(f"lane {seed}, hour {hour}: X has it {there} times, the outbox says {told}")
+                outcome.faults.append(
+                    f"lane {seed}, hour {hour}: X has it {there} times, the outbox says {told}"
+                )
 
 
 def _state(out: bytes) -> str:

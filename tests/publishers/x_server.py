@@ -41,14 +41,18 @@ class _Validator(RequestValidator):  # type: ignore[misc]  # oauthlib comes with
     enforce_ssl = False
     timestamp_lifetime = 300
     nonce_length = client_key_length = access_token_length = (5, 80)
-    safe_characters = property(lambda self: set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"))  # type: ignore[assignment]
+    safe_characters = property(
+        lambda self: set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+    )
     dummy_client = dummy_access_token = "dummydummydummydummy"
 
     def __init__(self) -> None:
         super().__init__()
         self.nonces: set[tuple[str, str]] = set()
 
-    def validate_timestamp_and_nonce(self, client_key: str, timestamp: str, nonce: str, *_: Any, **__: Any) -> bool:
+    def validate_timestamp_and_nonce(
+        self, client_key: str, timestamp: str, nonce: str, *_: Any, **__: Any
+    ) -> bool:
         """A request is heard once."""
         fresh = (timestamp, nonce) not in self.nonces
         self.nonces.add((timestamp, nonce))
@@ -105,17 +109,19 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         self._serve()
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         self._serve()
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         state, path = self.server.state, urlsplit(self.path)
         if not self._signed(body):
-            self._answer(401, {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"})
+            self._answer(
+                401, {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
+            )
             return
         route = (self.command, path.path)
         if route == ("GET", "/2/users/me"):
@@ -131,7 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
                 known = asked["id"] in state.media and len(alt) <= 1000
                 if known:
                     state.media[asked["id"]] = alt
-            self._answer(200 if known else 400, {"data": {"id": asked["id"]}} if known else {"detail": "bad media"})
+            self._answer(
+                200 if known else 400, {"data": {"id": asked["id"]}} if known else {"detail": "bad media"}
+            )
         elif route == ("POST", "/2/tweets"):
             self._tweet(json.loads(body))
         else:
@@ -173,8 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
         shown = [
             {
                 "id": one.id,
-                "text": html.escape(one.text, quote=False) + (" https://t.co/AbC123xyz9" if one.media else ""),
-                "created_at": datetime.fromtimestamp(one.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "text": html.escape(one.text, quote=False)
+                + (" https://t.co/AbC123xyz9" if one.media else ""),
+                "created_at": datetime.fromtimestamp(one.created, UTC)
+                .isoformat(timespec="milliseconds")
+                .replace("+00:00", "Z"),
             }
             for one in page
         ]
@@ -186,7 +197,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(int(state.media_fault), {"title": "media", "status": int(state.media_fault)})
             return
         picture = base64.b64decode(asked["media"])
-        if asked.get("media_category") != "tweet_image" or not picture.startswith(PNG) or len(picture) > 5_000_000:
+        if (
+            asked.get("media_category") != "tweet_image"
+            or not picture.startswith(PNG)
+            or len(picture) > 5_000_000
+        ):
             self._answer(400, {"detail": "bad media"})
             return
         with state.lock:
@@ -235,7 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(429, {"title": "Too Many Requests", "status": 429, "detail": "Too Many Requests"})
             state.remaining = 100
         elif fault == "402":
-            self._answer(402, {"title": "CreditsDepleted", "detail": "No credits", "type": "x/problems/credits"})
+            self._answer(
+                402, {"title": "CreditsDepleted", "detail": "No credits", "type": "x/problems/credits"}
+            )
         elif fault == "453":
             self._answer(403, {"errors": [{"message": "You currently have access to a subset", "code": 453}]})
         else:
@@ -245,7 +262,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _accept(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Take the post, if X's rules allow it."""
         state, text = self.server.state, asked.get("text", "")
-        denied = {"title": "Forbidden", "status": 403, "detail": "You are not permitted to perform this action."}
+        denied = {
+            "title": "Forbidden",
+            "status": 403,
+            "detail": "You are not permitted to perform this action.",
+        }
         media = asked.get("media", {}).get("media_ids", [])
         if not parse_tweet(text).valid or len(TAGS.findall(text)) > 1:
             return 403, denied

@@ -15,6 +15,7 @@ from rekt.posts.figures import coin, label, short
 
 WIDTH, HEIGHT, DPI = 1200, 675, 100
 TOP: Final = 5
+LEFT: Final = 0.725  # where the symbols begin
 
 
 class Bar(NamedTuple):
@@ -105,7 +106,7 @@ def draw(data: Chart, theme: str = "dark") -> bytes:
 
 def _headline(figure: Any, data: Chart, look: Theme) -> None:
     s = data.summary
-    money = _written(short(s.total / MICRO)) if s.count else "none"
+    money = _written(short(s.total / MICRO)) if s.count else ("none" if s.coverage >= 1 else "none seen")
     figure.text(0.045, 0.85, money, size=64, weight="bold", color=look.text, va="center")
     count = (
         f"{s.count:,} liquidation{'' if s.count == 1 else 's'}" if s.count else "no liquidation in this hour"
@@ -151,7 +152,7 @@ def _split(figure: Any, share: float, look: Theme, s: HourSummary) -> None:
 
 
 def _bars(figure: Any, data: Chart, look: Theme) -> None:
-    axes = figure.add_axes((0.085, 0.135, 0.635, 0.52), facecolor=look.panel)
+    axes = figure.add_axes((0.085, 0.135, 0.6, 0.52), facecolor=look.panel)
     first, end = data.bars[0].start, data.bars[-1].start + HOUR
     for index, bar in enumerate(data.bars):
         middle, now = (bar.start - first) / HOUR + 0.5, index == len(data.bars) - 1
@@ -160,7 +161,7 @@ def _bars(figure: Any, data: Chart, look: Theme) -> None:
                 middle, height, width=0.82, color=colour, alpha=1.0 if now else 0.62, linewidth=0, zorder=3
             )
     axes.axvspan(len(data.bars) - 1, len(data.bars), color=look.text, alpha=0.10, lw=0, zorder=1)
-    least = DAY / (WIDTH * 0.635)  # what a pixel shows
+    least = DAY / (WIDTH * 0.6)  # what a pixel shows
     for start, stop in data.gaps:
         begun, over = max(start, first), min(max(stop, start + least), end)
         if over > begun:
@@ -179,7 +180,9 @@ def _bars(figure: Any, data: Chart, look: Theme) -> None:
         words = "no liquidation in 24 hours" if not data.gaps else "nothing recorded"
         axes.text(0.5, 0.62, words, transform=axes.transAxes, ha="center", size=20, color=look.quiet)
     axes.yaxis.set_major_locator(_ticks())
-    axes.yaxis.set_major_formatter(lambda value, _: _written(short(abs(value))) if value or not most else "0")
+    axes.yaxis.set_major_formatter(
+        lambda value, _: _written(short(abs(value)).replace(".0", "")) if value else "0"
+    )
     if most <= 0:
         axes.set_yticks([])
     hours = [hour for hour in range(first, end + 1, HOUR) if hour // HOUR % 6 == 0]
@@ -210,6 +213,7 @@ def _bars(figure: Any, data: Chart, look: Theme) -> None:
             color=look.warn,
             va="center",
             zorder=5,
+            bbox={"facecolor": look.panel, "edgecolor": "none", "pad": 2},
         )
 
 
@@ -223,15 +227,15 @@ def _symbols(figure: Any, data: Chart, look: Theme) -> None:
     """The hour's largest symbols, as bars with their numbers."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415
 
-    figure.text(0.755, 0.625, "this hour", size=16, color=look.quiet, va="center")
+    figure.text(LEFT, 0.625, "this hour", size=16, color=look.quiet, va="center")
     found = [(symbol, tally) for symbol, tally in data.summary.by_symbol[:TOP] if tally.total > 0]
     most = max((tally.total for _, tally in found), default=0)
     for place, (symbol, tally) in enumerate(found):
         y = 0.555 - place * 0.093
-        width = 0.2 * tally.total / most
+        width = (0.955 - LEFT) * tally.total / most
         figure.add_artist(
             Rectangle(
-                (0.755, y - 0.052),
+                (LEFT, y - 0.052),
                 width,
                 0.012,
                 transform=figure.transFigure,
@@ -240,12 +244,12 @@ def _symbols(figure: Any, data: Chart, look: Theme) -> None:
                 lw=0,
             )
         )
-        figure.text(0.755, y, _shown(coin(symbol))[:11], size=19, color=look.text, va="center", weight="bold")
+        figure.text(LEFT, y, _shown(coin(symbol))[:9], size=19, color=look.text, va="center", weight="bold")
         figure.text(
             0.955, y, _written(short(tally.total / MICRO)), size=19, color=look.text, va="center", ha="right"
         )
     if not found:
-        figure.text(0.755, 0.555, "nothing", size=19, color=look.quiet, va="center")
+        figure.text(LEFT, 0.555, "nothing", size=19, color=look.quiet, va="center")
 
 
 def _foot(figure: Any, data: Chart, look: Theme) -> None:

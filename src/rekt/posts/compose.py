@@ -89,7 +89,10 @@ def compose(
     """The post of an hour. Pure: the same arguments give the same text."""
     start, verdict = summary.window.start, gate(summary, terms)
     values = figures(summary, history.mean())
-    for template in [*_ordered(choices, summary, history, last), *parse([LAST_RESORT], "built-in")]:
+    for template in [
+        *_ordered(choices, summary, history, last, partial=verdict.partial),
+        *parse([LAST_RESORT], "built-in"),
+    ]:
         text = render(template.text, values)
         if text is None:
             continue
@@ -125,12 +128,13 @@ def complete(text: str, summary: HourSummary, *, partial: bool) -> str:
 
 
 def _ordered(
-    choices: Sequence[Template], summary: HourSummary, history: History, last: str
+    choices: Sequence[Template], summary: HourSummary, history: History, last: str, *, partial: bool
 ) -> list[Template]:
     """The templates to try: those of the hour's moods first, each in turn by the hour, the last one used at the end."""
     turn = summary.window.start // HOUR
     groups = [
-        [one for one in choices if one.mood == mood] for mood in [*moods(summary, history), "", "normal"]
+        [one for one in choices if one.mood == mood]
+        for mood in [*moods(summary, history, partial=partial), "", "normal"]
     ]
     found: list[Template] = []
     for group in groups:

@@ -31,10 +31,13 @@ class History(NamedTuple):
         return Mean(0, round(Fraction(sum(self.totals), len(self.totals))), len(self.totals))
 
 
-def moods(summary: HourSummary, history: History) -> list[str]:
-    """All that the hour is, the most telling first; `normal` where it is nothing else."""
+def moods(summary: HourSummary, history: History, *, partial: bool = False) -> list[str]:
+    """All that the hour is, the most telling first; `normal` where it is nothing else.
+
+    An hour that was recorded in part is never called empty or quiet: nobody knows.
+    """
     if summary.count == 0:
-        return ["empty"]
+        return ["normal"] if partial else ["empty"]
     found, total = [], summary.total
     ordered = sorted(history.totals)
     if len(ordered) >= RECORD_HOURS and total > ordered[-1]:
@@ -49,6 +52,6 @@ def moods(summary: HourSummary, history: History) -> list[str]:
             found.append("longs")
         elif summary.short.total >= SIDE_SHARE * total:
             found.append("shorts")
-    if len(ordered) >= ENOUGH_HOURS and total < ordered[len(ordered) // 5]:
+    if len(ordered) >= ENOUGH_HOURS and total < ordered[len(ordered) // 5] and not partial:
         found.append("quiet")
     return found or ["normal"]

@@ -46,6 +46,15 @@ class Answer(NamedTuple):
             return {}
         return found if isinstance(found, dict) else {}
 
+    def objects(self) -> list[dict[str, Any]] | None:
+        """The body as a JSON list of objects; None where it is none."""
+        try:
+            found = json_.loads(self.body)
+        except ValueError:
+            return None
+        good = isinstance(found, list) and all(isinstance(one, dict) for one in found)
+        return found if good else None
+
 
 def exchange(
     method: str,
