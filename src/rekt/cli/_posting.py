@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from rekt import app
-from rekt.cli import _common
+from rekt.cli import _alerts, _common
 from rekt.errors import ConfigError, RektError, UsageError
 from rekt.fields import DAY
 from rekt.model import Window
 from rekt.posts import outbox as rules
+from rekt.posts.alerts import of_posts
 from rekt.posts.compose import Draft, compose, templates
 from rekt.posts.delivery import Terms as Delivery
 from rekt.posts.delivery import deliver
 from rekt.posts.gate import Terms
 from rekt.posts.mood import History
-from rekt.posts.schedule import CALL_S, deadline, hour_key
+from rekt.posts.schedule import CALL_S, deadline, hour_key, missed
 from rekt.publisher import Entry, Post, Publisher, Receipt
 from rekt.stats.coverage import CLOSED_MS
 from rekt.stats.history import totals
@@ -28,6 +29,7 @@ from rekt.stats.history import totals
 if TYPE_CHECKING:
     from rekt.config import Settings
     from rekt.model import Gap, HourSummary
+    from rekt.posts.large import Notice
     from rekt.posts.template import Template
     from rekt.stores.sqlite import Reader
     from rekt.stores.sqlite.outbox import Outbox
@@ -142,11 +144,33 @@ def post_hour(
         box.forget_pictures(window.start - 7 * 86_400_000)
     _deliver(settings, key, kept, until)
     with outbox(settings) as box:
+        entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
+        gone = 0 if by_hand else _gone(box, window, kept)
+        if kept:
+            _alerts.update(settings, box, "post", of_posts(entries, gone))
+    return told + [told_of(entry) for entry in entries]
+
+
+def _gone(box: Outbox, window: Window, services: list[Chosen]) -> int:
+    """How many hours before this one nobody tried to post: nothing was at work."""
+    last = [box.last_hour(one.name, hour_key(window.start)) for one in services]
+    return max((missed(window, key) for key in last), default=0)
+
+
+def post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> None:
+    """Post something at once, by the same outbox."""
+    now = _common.now_ms()
+    limit = now + round(settings.section("POST").number("deadline_minutes") * 60_000)
+    kept = [one for one in services if one.kept]
+    with outbox(settings) as box:
         for one in kept:
-            entry = box.entry(one.name, key)
-            if entry is not None:
-                told.append(told_of(entry))
-    return told
+            fits = one.publisher.length(notice.text) <= one.publisher.limit
+            if fits and one.publisher.objection(notice.text) is None:
+                box.add(Entry(one.name, notice.key, notice.text, created_ms=now, deadline_ms=limit))
+    for one in services:
+        if not one.kept:
+            one.publisher.publish(Post(notice.key, notice.text), now, 10.0)
+    _deliver(settings, notice.key, kept, time.monotonic() + CALL_S)
 
 
 def told_of(entry: Entry) -> Told:

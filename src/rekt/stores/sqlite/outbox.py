@@ -89,6 +89,13 @@ class Outbox:
         )
         return [Entry(*row) for row in found]
 
+    def last_hour(self, service: str, before_key: str) -> str | None:
+        """The newest hour before this one that is known."""
+        found = self._rows(
+            "SELECT max(key) FROM post WHERE service = ? AND key < ? AND key GLOB '2*-*T*'", service, before_key
+        )
+        return cast("str | None", found[0][0])
+
     def free_ms(self, service: str) -> int:
         """When the service's own limits allow the next post."""
         found = self._rows(
