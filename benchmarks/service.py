@@ -37,7 +37,7 @@ async def record(count: int) -> dict[str, object]:
 
     service = app.Service(settings, durable=durable)
     cpu = resource.getrusage(resource.RUSAGE_SELF)
-    await asyncio.wait_for(service.run(stop), 600)
+    await asyncio.wait_for(service.run(stop), 120)
     used = resource.getrusage(resource.RUSAGE_SELF)
     latencies = [done_us - event.received_us for done_us, new in commits for event in new]
     first_us = min(event.received_us for event in commits[0][1])
@@ -74,6 +74,7 @@ def main() -> None:
         "REKT_BINANCE_UM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CANARY_TIMEOUT": "60",
+        "REKT_BINANCE_CONNECTIONS": "1",  # the sender sends everything to each
     }
     prepare()
     figures = asyncio.run(record(count))

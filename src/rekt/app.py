@@ -310,6 +310,36 @@ def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) ->
     return Replayed(replay.lines, progress, trouble)
 
 
+def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+    """Unite another ledger with the configured one; returns how many events were new, and how many were repeats.
+
+    Raises LedgerError; UsageError where the two must not be united.
+    """
+    from rekt.pipeline.merge import merge
+    from rekt.store import Run
+    from rekt.stores.sqlite import Reader
+
+    if path.resolve() == settings.ledger_path.resolve():
+        raise UsageError(f"{path} is the ledger itself")
+    with Reader(path) as other:
+        ledger = writer(settings)
+        try:
+            kind = other.meta("host_kind")
+            ours = ledger.claim("host_kind", kind) if kind else kind
+            if ours != kind:
+                raise UsageError(f"{path} holds {kind} events, but {settings.ledger_path} holds {ours} ones")
+            run = secrets.token_hex(8)
+            ledger.begin(Run(run, _now_us(), None, "merge", __version__, os.getpid()))
+            with reader(settings) as here:
+                known = {connection.id for connection in here.connections(None)}
+                unvalued = {event.uid for name in here.venues() for event in here.unsettled(name)}
+            done = merge(other, ledger.append, run, known=known, unvalued=unvalued, told=told)
+            ledger.end(run, _now_us())
+            return done
+        finally:
+            ledger.close()
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 

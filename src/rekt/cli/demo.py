@@ -15,7 +15,7 @@ def command(
         float, typer.Option("--seconds", metavar="N", min=1, help="How long to record.")
     ] = 20.0,
     scene: Annotated[
-        str, typer.Option("--scene", metavar="NAME", help="How much happens: calm, busy or cascade.")
+        str, typer.Option("--scene", metavar="NAME", help="How much happens: none, calm, busy or cascade.")
     ] = "busy",
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same market.")] = 0,
 ) -> None:

@@ -21,6 +21,12 @@ def command(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
         ),
     ] = None,
+    post: Annotated[
+        bool,
+        typer.Option(
+            "--post", help="Also post each hour (and what else [POST] asks for), and tell of trouble."
+        ),
+    ] = False,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
@@ -28,4 +34,10 @@ def command(
     """
     from rekt.cli._recording import record
 
-    record(_common.settings(ctx), seconds=seconds, tape=tape)
+    if not post:
+        record(_common.settings(ctx), seconds=seconds, tape=tape)
+        return
+    from rekt.cli._companion import companion
+
+    with companion(ctx):
+        record(_common.settings(ctx), seconds=seconds, tape=tape)

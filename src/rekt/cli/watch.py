@@ -129,7 +129,9 @@ def percentile(reader: Reader, percent: float) -> Callable[[str], int | None]:
     @lru_cache(maxsize=1000)
     def look(symbol: str, day: int) -> int | None:
         window = Window((day - 30) * DAY, day * DAY)
-        sizes = sorted(e.notional for e in reader.liquidations(window, symbol=symbol) if e.notional is not None)
+        sizes = sorted(
+            e.notional for e in reader.liquidations(window, symbol=symbol) if e.notional is not None
+        )
         if len(sizes) < SAMPLE:
             return None
         return sizes[min(len(sizes) - 1, int(len(sizes) * percent / 100))]

@@ -326,11 +326,21 @@ class Recorder:
             if (changed := link.life.changes()) is not None:
                 connections.append(changed[0])
                 spans.extend(changed[1])
+        deliveries = self._deliveries.settle(self._alive_links(), asyncio.get_running_loop().time())
         self.links = [link for link in self.links if not link.ended.is_set()]
-        if connections or self._control:
-            self._committer.put(
-                Change(control=self._control, connections=tuple(connections), spans=tuple(spans))
+        clock = self._clocks.changes()
+        for change in clock:
+            what = "the machine slept for" if change.kind == "asleep" else "the clock was set by"
+            log.warning("%s %.1f s; coverage rests on the venue's own time", what, change.seconds)
+        if connections or self._control or deliveries or clock:
+            facts = Change(
+                control=self._control,
+                connections=tuple(connections),
+                spans=tuple(spans),
+                deliveries=tuple(deliveries),
+                clock=tuple(clock),
             )
+            self._committer.put(facts)
             self._control = 0
 
     async def _instruments(self) -> None:

@@ -92,7 +92,9 @@ class Outbox:
     def last_hour(self, service: str, before_key: str) -> str | None:
         """The newest hour before this one that is known."""
         found = self._rows(
-            "SELECT max(key) FROM post WHERE service = ? AND key < ? AND key GLOB '2*-*T*'", service, before_key
+            "SELECT max(key) FROM post WHERE service = ? AND key < ? AND key GLOB '2*-*T*'",
+            service,
+            before_key,
         )
         return cast("str | None", found[0][0])
 
