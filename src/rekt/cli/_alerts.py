@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rekt import app
 from rekt.cli import _common
 from rekt.posts.alerts import changes
-from rekt.publisher import Post, Receipt
+from rekt.publisher import Outcome, Post, Receipt, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,11 @@ def tell(settings: Settings, text: str) -> bool:
 
     groups.need("post", "alerts")
     publisher = app.service("apprise").open(section, settings.data_folder)
-    outcome = publisher.publish(Post("alert", f"rekt: {text}"), _common.now_ms(), WITHIN_S)
+    outcome: Outcome
+    try:
+        outcome = publisher.publish(Post("alert", f"rekt: {text}"), _common.now_ms(), WITHIN_S)
+    except Exception as error:  # noqa: BLE001 - telling of trouble must not make more of it
+        outcome = Unknown(type(error).__name__)
     if not isinstance(outcome, Receipt):
         log.warning("the operator could not be told: %s", outcome.reason)
     return isinstance(outcome, Receipt)

@@ -6,8 +6,12 @@ It returns no id and can't tell "may have been sent" from "failed": what it does
 from __future__ import annotations
 
 import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from rekt.config import Key, Section
 from rekt.errors import RektError
@@ -33,38 +37,48 @@ class Apprise:
         return 0
 
     def publish(self, post: Post, now_ms: int, within_s: float) -> Outcome:  # noqa: ARG002 - it has time-outs of its own
-        import apprise  # noqa: PLC0415 - 150 ms that a start need not wait for
-        from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+        with _quiet():
+            from apprise import AppriseAttachment  # noqa: PLC0415 - 150 ms that a start need not wait for
+            from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
 
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # what it logs may hold addresses
-        known = apprise.Apprise()
-        for place, url in enumerate(self._urls, 1):
-            if not known.add(url):
-                return NotPosted(
-                    "refused", f"Apprise does not understand address {place} of {len(self._urls)}"
-                )
-        attach = None
-        if post.picture is not None:
-            attach = apprise.AppriseAttachment()
-            attach.add(AttachMemory(content=post.picture, name="hour.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
-        title = post.text.partition("\n")[0] if "\n" in post.text else ""
-        body = post.text.partition("\n")[2] if title else post.text
-        if known.notify(body=body, title=title, attach=attach):
-            return Receipt(None)
+            try:
+                known = self._known()
+            except RektError as error:
+                return NotPosted("refused", error.message)
+            attach = None
+            if post.picture is not None:
+                attach = AppriseAttachment()
+                attach.add(AttachMemory(content=post.picture, name="hour.png", mimetype="image/png"))  # type: ignore[no-untyped-call]
+            if known.notify(body=post.text, attach=attach):
+                return Receipt(None)
         return Unknown("not every service confirmed it")
 
     def find(self, post: Post, now_ms: int, within_s: float) -> Finding:  # noqa: ARG002 - the protocol's
         return Unreadable("Apprise can't read what was sent: look there yourself")
 
     def verify(self, within_s: float) -> str:  # noqa: ARG002 - nothing is asked
+        with _quiet():
+            self._known()
+        return f"{len(self._urls)} addresses, understood (not tried)"
+
+    def _known(self) -> Any:
+        """Apprise with our addresses. Raises RektError, which tells the place of a bad one and not what it says."""
         import apprise  # noqa: PLC0415
 
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         known = apprise.Apprise()
         for place, url in enumerate(self._urls, 1):
             if not known.add(url):
                 raise RektError(f"Apprise does not understand address {place} of {len(self._urls)}")
-        return f"{len(self._urls)} addresses, understood (not tried)"
+        return known
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What Apprise logs may hold addresses, and what it imports warns of its own age."""
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 SERVICE = Service(
