@@ -134,7 +134,7 @@ def test_the_gate_holds(rekt: Command, x: XServer, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("REKT_POST_SKIP_COVERAGE", "0.95")
     result = rekt("tweet", "--hour", "2026-07-16T12", "--json")
     assert (result.code, result.objects[0]["state"]) == (0, "skipped")
-    assert "90.0%" in result.objects[0]["reason"]
+    assert "only 90 %" in result.objects[0]["reason"]
     assert x.state.requests == []
     monkeypatch.setenv("REKT_POST_SKIP_COVERAGE", "0.5")
     assert rekt("tweet", "--hour", "2026-07-16T12", "--no-image").code == 0

@@ -100,7 +100,7 @@ def test_too_long_is_passed_over() -> None:
     [
         (hour(), "post", ""),
         (hour(final=False), "skip", "not final"),
-        (hour(coverage=0.49), "skip", "49.0%"),
+        (hour(coverage=0.49), "skip", "only 49 % of"),
         (hour(coverage=0.5), "post", ""),
         (hour(0, 0, None, coverage=0.0), "skip", "nothing of the hour was recorded"),
     ],

@@ -39,7 +39,9 @@ def command(
     with simulated(scene=scene, seed=seed, keep_sent=0) as exchange:
         settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
         record(settings, seconds=seconds, command="demo", mark="simulated  ")
-    now = _common.now_ms()
+        with app.reader(settings) as ledger:  # the demo's market ends with its last canary, not with a gap
+            last = max((one.last_canary_us or 0 for one in ledger.connections(None)), default=0) // 1000
+    now = last or _common.now_ms()
     hour = Window(now - now % HOUR, now - now % HOUR + HOUR)
     with app.reader(settings) as ledger:
         found = _common.summary(ledger, hour, now)

@@ -27,6 +27,10 @@ def command(
             "--post", help="Also post each hour (and what else [POST] asks for), and tell of trouble."
         ),
     ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
+    ] = False,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
@@ -35,9 +39,9 @@ def command(
     from rekt.cli._recording import record
 
     if not post:
-        record(_common.settings(ctx), seconds=seconds, tape=tape)
+        record(_common.settings(ctx), seconds=seconds, tape=tape, take_over=take_over)
         return
     from rekt.cli._companion import companion
 
     with companion(ctx):
-        record(_common.settings(ctx), seconds=seconds, tape=tape)
+        record(_common.settings(ctx), seconds=seconds, tape=tape, take_over=take_over)

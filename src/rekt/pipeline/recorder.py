@@ -173,6 +173,14 @@ class Recorder:
             for other in self.links:
                 other.pause()
 
+    def delivers(self, seconds: float) -> bool:
+        """Whether a connection has been proved alive for so long."""
+        now = asyncio.get_running_loop().time()
+        return any(
+            link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+            for link in self.links
+        )
+
     def _alive_links(self) -> list[str]:
         return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
@@ -232,6 +240,7 @@ class Recorder:
                     renew_at = loop.time() + min(60.0, self._renew_s / 10)
                     continue
                 await link.close("renewed")
+                log.info("%s: renewed a connection before the venue cuts it", self.venue.name)
                 link, renew_at = successor, loop.time() + self._renew_s
             self._tell_end(link)
             if link.proved.is_set():
@@ -268,6 +277,7 @@ class Recorder:
 
     async def _link(self, endpoint: Endpoint) -> Link:
         connection = await self._open(endpoint)
+        log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
             id=secrets.token_hex(8),
             run=self._run,

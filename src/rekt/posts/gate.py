@@ -33,7 +33,7 @@ def gate(summary: HourSummary, terms: Terms = Terms()) -> Verdict:  # noqa: B008
     if not summary.final:
         return Verdict("skip", "the hour is not final yet: events of it may still come", "", partial)
     if summary.coverage < terms.skip_coverage or summary.coverage <= 0:
-        share = f"{summary.coverage:.1%}" if summary.coverage > 0 else "nothing"
-        reason = f"only {share} of the hour was recorded, {terms.skip_coverage:.0%} are needed"
-        return Verdict("skip", reason.replace("only nothing", "nothing"), "coverage", partial)
+        share = f"only {summary.coverage * 100:.4g} %" if summary.coverage > 0 else "nothing"
+        reason = f"{share} of the hour was recorded, {terms.skip_coverage * 100:.4g} % are needed"
+        return Verdict("skip", reason, "coverage", partial)
     return Verdict("post", "", "", partial)
