@@ -123,7 +123,6 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
             "Where the operator is told of trouble: Apprise addresses, separated by spaces (mailto, slack, ntfy …).",
         ),
         "feed_seconds": Key("number", "60", "Tell when the feed has shown no sign of life for so long."),
-        "coverage": Key("number", "0.9", "Tell when less than this share of an hour was recorded."),
     },
 }
 """The sections every rekt knows; venues bring one each, named after them in capitals."""

@@ -187,7 +187,9 @@ def test_without_keys(rekt: Command, ledger: Path) -> None:
     assert result.code == 0
     assert "consumer_key" in result.out
     folder = ledger.parent / "posts"
-    assert (folder / "2026-07-16T12.txt").read_text().strip().endswith("54 of 60 minutes")
+    assert (
+        (folder / "2026-07-16T12.txt").read_text().strip().endswith("54 of 60 minutes · 2026-07-16 12:00 UTC")
+    )
     assert (folder / "2026-07-16T12.png").read_bytes()[1:4] == b"PNG"
     assert rekt("tweet", "--hour", "2026-07-16T12", "--to", "x").code == 2
 

@@ -196,7 +196,7 @@ def test_the_terms_of_the_gate() -> None:
     assert "figures" not in compose(hour(coverage=0.9), templates(None), terms=terms).text
     post = compose(hour(coverage=0.6), templates(None), terms=terms)
     assert post.would == "post"
-    assert post.text.endswith(" · figures cover 36 of 60 minutes")
+    assert post.text.endswith(" · figures cover 36 of 60 minutes · 2026-07-16 12:00 UTC")
     assert compose(hour(coverage=0.19), templates(None), terms=terms).would == "skip"
     assert compose(hour(0, 0, None, coverage=0.0), templates(None), terms=Terms(0, 0)).would == "skip"
 

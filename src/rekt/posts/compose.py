@@ -119,11 +119,11 @@ def render(text: str, values: Mapping[str, Value]) -> str | None:
 def complete(text: str, summary: HourSummary, *, partial: bool) -> str:
     """The text with what every one must say: its hour, and how little it rests on."""
     hour = label(summary.window.start)
-    if hour not in text:
-        text = f"{text} · {hour}"
     if partial:
         whole = (summary.window.end - summary.window.start) // 60_000
         text = f"{text} · figures cover {minutes(summary)} of {whole} minutes"
+    if hour not in text:
+        text = f"{text} · {hour}"
     return text
 
 
