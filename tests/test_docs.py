@@ -204,7 +204,7 @@ def test_settings_of_readme() -> None:
     ]
     known = [
         (section, key, spec.default)
-        for section, keys in known_sections(app.venue_keys()).items()
+        for section, keys in known_sections(app.keys()).items()
         for key, spec in keys.items()
     ]
     assert told == known
@@ -214,9 +214,7 @@ def test_variables_exist() -> None:
     """Each REKT_ variable in the documents is one that is read; those that are no setting are all explained."""
     everywhere = "\n".join(TEXTS.values())
     told = set(re.findall(r"REKT_[A-Z][A-Z_]*[A-Z]", everywhere))
-    known = {
-        variable(section, key) for section, keys in known_sections(app.venue_keys()).items() for key in keys
-    }
+    known = {variable(section, key) for section, keys in known_sections(app.keys()).items() for key in keys}
     assert told <= known | INTERNAL.keys()
     assert told >= INTERNAL.keys()
 
@@ -228,7 +226,7 @@ def test_configurations_load(text: str, tmp_path: Path) -> None:
     """Each credentials.ini shown is one that is accepted."""
     file = tmp_path / "credentials.ini"
     file.write_text(text, "utf-8")
-    load(str(file), {}, extra=app.venue_keys(), launcher_root=None, cwd=tmp_path)
+    load(str(file), {}, extra=app.keys(), launcher_root=None, cwd=tmp_path)
 
 
 def test_units_of_systemd() -> None:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
+    from rekt.publisher import Service as PublisherKind
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
+    from rekt.stores.sqlite.outbox import Outbox
     from rekt.venue import Endpoint, Venue
     from rekt.wire.connection import Connection
     from rekt.wire.tape import BadLine, TapeLine
@@ -57,6 +59,23 @@ def venue_keys() -> dict[str, dict[str, Key]]:
     return {name.upper(): dict(venue(name).keys) for name in registry.names("rekt.venues")}
 
 
+def service(name: str) -> PublisherKind:
+    """One service that posts go to, by its file's name. Raises UsageError for one that is not there."""
+    found: PublisherKind = registry.load("rekt.publishers", name).SERVICE
+    return found
+
+
+def services() -> dict[str, PublisherKind]:
+    """Every service that posts can go to."""
+    return {name: service(name) for name in registry.names("rekt.publishers")}
+
+
+def keys() -> dict[str, dict[str, Key]]:
+    """The configuration sections that venues and services bring."""
+    brought = {one.section: dict(one.keys) for one in services().values() if one.keys}
+    return {**venue_keys(), **brought}
+
+
 def checkout() -> Path | None:
     """The folder of the launcher; None for an installed package."""
     root = Path(__file__).resolve().parents[2]
@@ -69,7 +88,7 @@ def settings(config: str | None = None) -> Settings:
         cwd: Path | None = Path.cwd()
     except OSError:  # the working directory is gone
         cwd = None
-    return load(config, os.environ, extra=venue_keys(), launcher_root=checkout(), cwd=cwd)
+    return load(config, os.environ, extra=keys(), launcher_root=checkout(), cwd=cwd)
 
 
 def settle_ms() -> dict[str, int]:
@@ -82,6 +101,13 @@ def reader(settings: Settings) -> Reader:
     from rekt.stores.sqlite import Reader
 
     return Reader(settings.ledger_path)
+
+
+def outbox(settings: Settings) -> Outbox:
+    """The posts, for writing. Raises LedgerError."""
+    from rekt.stores.sqlite.outbox import Outbox
+
+    return Outbox(settings.ledger_path)
 
 
 def writer(settings: Settings) -> Ledger:

@@ -59,6 +59,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "access_token": Key("secret", "", "Access token of the account that posts (read and write)."),
         "access_token_secret": Key("secret", "", "Its secret."),
         "api_url": Key("text", "https://api.x.com", "Where X's API is; every call to X goes there."),
+        "allow_links": Key(
+            "flag", "no", "Whether posts may hold addresses; X takes $0.20 instead of $0.015."
+        ),
     },
     "DATABASE": {
         "path": Key(
@@ -102,6 +105,43 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
             "The posts' templates, one a line. Default: tweets.txt beside this file, else in the working "
             "directory, else the built-in ones.",
         ),
+        "to": Key("text", "", "Services to post to, such as x, bluesky. Default: all whose keys are set."),
+        "picture": Key("flag", "yes", "Whether posts have a picture."),
+        "theme": Key("text", "dark", "The picture's: dark or light."),
+        "min_coverage": Key(
+            "number",
+            "0.98",
+            "Below this share of the hour recorded, the text says how many minutes it covers.",
+        ),
+        "skip_coverage": Key("number", "0.5", "Below this share of the hour recorded, nothing is posted."),
+        "monthly_budget_usd": Key(
+            "number", "25", "What X may cost in a calendar month (UTC); then nothing more is posted there."
+        ),
+        "deadline_minutes": Key(
+            "number", "20", "An hour that could not be posted so long after its end is left out."
+        ),
+        "settle_seconds": Key(
+            "number", "30", "How long to wait before an unclear outcome is looked up at the service."
+        ),
+        "big_usd": Key("number", "0", "Post a single liquidation from this size on, at once. 0: never."),
+        "big_percentile": Key(
+            "number",
+            "0",
+            "Or from this percentile of the symbol's last 30 days on, such as 99.9; big_usd is then the least.",
+        ),
+        "cascade_usd": Key("number", "0", "Post a cascade: so much within cascade_minutes. 0: never."),
+        "cascade_minutes": Key("number", "5", "The length of time that cascade_usd is held against."),
+        "cooldown_minutes": Key(
+            "number", "15", "Between two such posts; what happens meanwhile is added up."
+        ),
+    },
+    "ALERTS": {
+        "urls": Key(
+            "secret",
+            "",
+            "Where the operator is told of trouble: Apprise addresses, separated by spaces (mailto, slack, ntfy …).",
+        ),
+        "feed_seconds": Key("number", "60", "Tell when the feed has shown no sign of life for so long."),
     },
 }
 """The sections every rekt knows; venues bring one each, named after them in capitals."""

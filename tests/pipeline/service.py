@@ -29,7 +29,7 @@ def settings_for(ledger: Path, exchange: SimulatorThread, **binance: Any) -> Set
     }
     environ = {f"REKT_BINANCE_{key.upper()}": str(value) for key, value in given.items()}
     environ["REKT_DATABASE_PATH"] = str(ledger)
-    return load(None, environ, extra=app.venue_keys(), launcher_root=ledger.parent, cwd=None)
+    return load(None, environ, extra=app.keys(), launcher_root=ledger.parent, cwd=None)
 
 
 class Running:

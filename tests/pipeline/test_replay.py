@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
         "REKT_BINANCE_UM_REST_URL": NOWHERE,
         "REKT_BINANCE_CM_REST_URL": NOWHERE,
     }
-    return load(None, environ, extra=app.venue_keys(), launcher_root=tmp_path, cwd=None)
+    return load(None, environ, extra=app.keys(), launcher_root=tmp_path, cwd=None)
 
 
 def order(number: int = 0, **changes: Any) -> dict[str, Any]:

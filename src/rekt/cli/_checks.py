@@ -48,6 +48,9 @@ def all_checks(settings: Settings, canary_s: float = CANARY_S) -> Iterator[Check
     yield _sqlite()
     yield from _ledger(settings)
     yield from asyncio.run(_endpoints(settings, canary_s))
+    from rekt.cli._keys import keys
+
+    yield from keys(settings)
 
 
 def _configuration(settings: Settings) -> Iterator[Check]:

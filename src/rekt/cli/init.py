@@ -36,7 +36,7 @@ def command(
     target.mkdir(parents=True, exist_ok=True, mode=0o700 if folder is None else 0o777)
     console = _common.console()
     for name, text, mode in (
-        (FILE, ini_text(app.venue_keys()), 0o600),
+        (FILE, ini_text(app.keys()), 0o600),
         (TEMPLATES, templates_text(), 0o644),
     ):
         path = target / name

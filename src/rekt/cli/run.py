@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,12 @@ def command(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
         ),
     ] = None,
+    post: Annotated[
+        bool,
+        typer.Option(
+            "--post", help="Also post each hour (and what else [POST] asks for), and tell of trouble."
+        ),
+    ] = False,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
@@ -39,4 +46,9 @@ def command(
 
         shipping.check(settings)
         groups.need("questdb", "rekt run")
-    record(settings, seconds=seconds, tape=tape, take_over=take_over, options=_common.options(ctx))
+    with ExitStack() as beside:
+        if post:
+            from rekt.cli._companion import companion
+
+            beside.enter_context(companion(ctx))
+        record(settings, seconds=seconds, tape=tape, take_over=take_over, options=_common.options(ctx))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rekt.cli import _common
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from rekt.model import Connection
+    from rekt.stores.sqlite import Reader
 
 SHOWN = 8  # connections
 LOST_MS = 60_000  # a connection that is open and silent for so long belongs to a process that is gone
@@ -32,8 +34,9 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
             version = apsw.sqlite_lib_version()
             found = status_object(ledger, recording=recording, sqlite_version=version)
             sink = shipping.status(settings) if shipping.wanted(settings) else None
-            _common.print_json({**found, "sink": sink})
+            _common.print_json({**found, "sink": sink, **_posting(ledger)})
             return
+        posting = _posting(ledger)
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
         size = ledger.size()
@@ -60,11 +63,56 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
         console.print(Text(f"QuestDB at {sink['url']} {state}; {behind}"))
         if sink["last_error"]:
             console.print(Text(clean(sink["last_error"]), style=_common.WARN), soft_wrap=True)
+    _show_posting(console, posting)
     if connections:
         console.print()
         console.print(_table(connections[-SHOWN:], now))
         if len(connections) > SHOWN:
             console.print(f"and {len(connections) - SHOWN:,} earlier connections (--json has all)")
+
+
+def _posting(ledger: Reader) -> dict[str, Any]:
+    """What became of the posts, what they cost this month, and the troubles that last."""
+    from rekt.fields import iso_ms, money
+
+    latest = [
+        {
+            "service": one.service,
+            "key": one.key,
+            "state": one.state,
+            "remote_id": one.remote_id,
+            "reason": one.reason or None,
+        }
+        for one in ledger.posts(10)
+    ]
+    spent = {service: money(total) for service, total in ledger.spent(_common.now_ms()).items()}
+    alerts = [
+        {"name": name, "text": text, "since": iso_ms(since)}
+        for name, (text, since) in ledger.alerts().items()
+    ]
+    return {"posts": {"open": ledger.open_posts(), "spent_usd": spent, "latest": latest}, "alerts": alerts}
+
+
+def _show_posting(console: Console, posting: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from rekt.log import clean
+
+    posts = posting["posts"]
+    if posts["latest"]:
+        last = posts["latest"][0]
+        spent = "".join(
+            f"; {name} cost ${float(usd):.2f} this month" for name, usd in posts["spent_usd"].items()
+        )
+        waiting = f"; {posts['open']} not settled" if posts["open"] else ""
+        console.print(
+            Text(f"last post: {last['service']} {last['key']} {last['state']}{waiting}{spent}"),
+            soft_wrap=True,
+        )
+    for alert in posting["alerts"]:
+        console.print(
+            Text(f"since {alert['since'][:16]}Z: {clean(alert['text'])}", style=_common.WARN), soft_wrap=True
+        )
 
 
 def _table(connections: list[Connection], now: int) -> Table:

@@ -30,9 +30,11 @@ from rekt.model import (
     Side,
     Window,
 )
+from rekt.publisher import Entry
 from rekt.store import Alive, Counters, Moment, Row, Run, Scope
 from rekt.stores.sqlite.copy import backup
 from rekt.stores.sqlite.fold import MINUTE, SCOPES
+from rekt.stores.sqlite.outbox import spent
 from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
 
@@ -353,6 +355,39 @@ class Reader:
         """A property of the whole ledger."""
         found = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return cast("str", found[0][0]) if found else None
+
+    # the posts
+
+    def last_template(self, service: str, before_key: str) -> str:
+        """What the newest post but this one was made from; a service of "" stands for all."""
+        found = self._rows(
+            "SELECT template FROM post WHERE ?1 IN ('', service) AND template != '' AND key != ?2"
+            " ORDER BY created_ms DESC, key DESC LIMIT 1",
+            service, before_key,
+        )  # fmt: skip
+        return cast("str", found[0][0]) if found else ""
+
+    def posts(self, count: int = 20) -> list[Entry]:
+        """The newest entries of the outbox."""
+        columns = ", ".join(Entry._fields)
+        found = self._rows(f"SELECT {columns} FROM post ORDER BY created_ms DESC, service LIMIT ?", count)
+        return [Entry(*row) for row in found]
+
+    def open_posts(self) -> int:
+        """How many entries are not settled."""
+        return cast(
+            "int",
+            self._rows("SELECT count(*) FROM post WHERE state IN ('pending', 'sending', 'unknown')")[0][0],
+        )
+
+    def spent(self, now_ms: int) -> dict[str, int]:
+        """Micro-dollars by service spent in this month (UTC)."""
+        return spent(self._connection, now_ms)
+
+    def alerts(self) -> dict[str, tuple[str, int]]:
+        """The troubles that last, as the operator was told: name → text and since when (ms)."""
+        found = self._rows("SELECT name, text, since_ms FROM alert ORDER BY since_ms")
+        return {name: (text, since) for name, text, since in found}
 
     def backup(self, target: Path) -> None:
         """A consistent copy, while others write. Raises LedgerError; never overwrites."""

@@ -94,6 +94,20 @@ MIGRATIONS: tuple[str, ...] = (
     -- The events that are not in the sums: rare, and asked for by the hour.
     CREATE INDEX liquidation_aside ON liquidation(trade_time) WHERE (notional IS NULL OR status <> 'FILLED');
     """,
+    """
+    -- The outbox: one post to one service. The picture is kept until it is settled.
+    CREATE TABLE post(
+        service TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, alt TEXT NOT NULL, template TEXT NOT NULL,
+        state TEXT NOT NULL, cause TEXT NOT NULL, reason TEXT NOT NULL, remote_id TEXT, attempts INTEGER NOT NULL,
+        unclear INTEGER NOT NULL, created_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL,
+        attempt_ms INTEGER NOT NULL, look_ms INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, deadline_ms INTEGER,
+        spent INTEGER NOT NULL, revision INTEGER NOT NULL, picture BLOB, PRIMARY KEY(service, key)) STRICT;
+    CREATE INDEX post_open ON post(service) WHERE state IN ('pending', 'sending', 'unknown');
+    CREATE INDEX post_created ON post(created_ms);
+    CREATE INDEX post_first ON post(first_ms);
+    -- The troubles that the operator was told of and that last.
+    CREATE TABLE alert(name TEXT PRIMARY KEY, text TEXT NOT NULL, since_ms INTEGER NOT NULL) STRICT;
+    """,
 )
 VERSION = len(MIGRATIONS)
 _NEW = "move it away, or name another file under [DATABASE] path"

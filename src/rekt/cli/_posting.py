@@ -1,0 +1,315 @@
+"""Posting one hour: wait until it is final, render it for each service, have it delivered, all within three minutes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from rekt import app
+from rekt.cli import _alerts, _common
+from rekt.errors import ConfigError, RektError, UsageError
+from rekt.fields import DAY
+from rekt.model import Window
+from rekt.posts import outbox as rules
+from rekt.posts.alerts import of_posts
+from rekt.posts.compose import Draft, compose, templates
+from rekt.posts.delivery import Terms as Delivery
+from rekt.posts.delivery import deliver
+from rekt.posts.gate import Terms
+from rekt.posts.mood import History
+from rekt.posts.schedule import CALL_S, deadline, hour_key, missed
+from rekt.publisher import Entry, Post, Publisher, Receipt
+from rekt.stats.coverage import CLOSED_MS
+from rekt.stats.history import totals
+
+if TYPE_CHECKING:
+    from rekt.config import Settings
+    from rekt.model import Gap, HourSummary
+    from rekt.posts.large import Notice
+    from rekt.posts.template import Template
+    from rekt.stores.questdb.reads import QuestDBReader
+    from rekt.stores.sqlite import Reader
+    from rekt.stores.sqlite.outbox import Outbox
+
+log = logging.getLogger("rekt.post")
+
+POLL_S = 0.5
+LAST_S = 1.5  # for writing down and telling what became of it
+
+
+class Chosen(NamedTuple):
+    """A service to post to."""
+
+    name: str
+    publisher: Publisher
+    kept: bool  # once only, by the outbox
+
+
+class Told(NamedTuple):
+    """What became of the hour at one service: the object of `tweet --json`."""
+
+    service: str
+    state: str
+    text: str | None
+    remote_id: str | None = None
+    reason: str = ""
+    cause: str = ""
+
+
+def chosen(settings: Settings, to: str | None) -> tuple[list[Chosen], dict[str, list[str]]]:
+    """The services to post to, and what each other one lacks. Raises UsageError or ConfigError."""
+    services = app.services()
+    lacking = {
+        name: [f"[{one.section}] {key}" for key in one.missing(settings.section(one.section))]
+        for name, one in services.items()
+    }
+    asked = to if to is not None else settings.section("POST").text("to")
+    if asked.strip():
+        names = list(dict.fromkeys(name.strip().lower() for name in asked.split(",") if name.strip()))
+        for name in names:
+            app.service(name)  # raises for one that is not there
+            if lacking[name]:
+                hint = "`rekt init` writes a file to fill in"
+                raise UsageError(f"{name} needs {', '.join(lacking[name])}", hint=hint)
+    else:
+        names = [name for name, one in services.items() if one.required and not lacking[name]]
+    if names and settings.exposed and any(services[name].kept for name in names):
+        raise ConfigError(
+            f"{settings.file} holds keys that others can read or change; nothing was posted",
+            hint=f"chmod 600 {settings.file}",
+        )
+    found = []
+    for name in names or ["console"]:
+        one = services[name]
+        found.append(Chosen(name, one.open(settings.section(one.section), settings.data_folder), one.kept))
+    return found, {name: keys for name, keys in lacking.items() if keys}
+
+
+def terms(settings: Settings) -> Terms:
+    """The gate's terms."""
+    section = settings.section("POST")
+    return Terms(section.number("min_coverage"), section.number("skip_coverage"))
+
+
+def delivery(settings: Settings) -> Delivery:
+    """The outbox's terms."""
+    section = settings.section("POST")
+    return Delivery(
+        round(section.number("settle_seconds") * 1000),
+        round(section.number("deadline_minutes") * 60_000),
+        round(section.number("monthly_budget_usd") * 1e6),
+    )
+
+
+def wait_final(reader: Reader, window: Window) -> HourSummary:
+    """The hour's numbers as soon as they are final, which they are at the latest two minutes after its end."""
+    while True:
+        now = _common.now_ms()
+        found = _common.summary(reader, window, max(now, window.end))
+        if found.final or now > window.end + CLOSED_MS + 5_000:
+            return found
+        time.sleep(POLL_S)
+
+
+@contextmanager
+def outbox(settings: Settings) -> Iterator[Outbox]:
+    """The outbox of a ledger that is there."""
+    if not settings.ledger_path.exists():
+        with app.reader(settings):  # says that there is none, and the way out
+            pass
+    with app.outbox(settings) as box:
+        yield box
+
+
+def post_hour(
+    settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
+) -> list[Told]:
+    """Post an hour to every service that has not had it."""
+    key, told = hour_key(window.start), []
+    with outbox(settings) as box, app.reader(settings) as reader:
+        kept = [one for one in services if one.kept]
+        there = {one.name: box.entry(one.name, key) for one in kept}
+        if by_hand:
+            there = {name: _again(box, entry) for name, entry in there.items()}
+        missing = [one for one in services if there.get(one.name) is None]
+        if missing:
+            summary = wait_final(reader, window)
+            until = time.monotonic() + CALL_S
+            told += _render(settings, box, reader, summary, missing, by_hand=by_hand, picture=picture)
+        else:
+            until = time.monotonic() + CALL_S
+        box.forget_pictures(window.start - 7 * 86_400_000)
+    _deliver(settings, key, kept, until)
+    with outbox(settings) as box:
+        entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
+        gone = 0 if by_hand else _gone(box, window, kept)
+        if kept:
+            _alerts.update(settings, box, "post", of_posts(entries, gone))
+    return told + [told_of(entry) for entry in entries]
+
+
+def _gone(box: Outbox, window: Window, services: list[Chosen]) -> int:
+    """How many hours before this one nobody tried to post: nothing was at work."""
+    last = [box.last_hour(one.name, hour_key(window.start)) for one in services]
+    return max((missed(window, key) for key in last), default=0)
+
+
+def post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> None:
+    """Post something at once, by the same outbox."""
+    now = _common.now_ms()
+    limit = now + round(settings.section("POST").number("deadline_minutes") * 60_000)
+    kept = [one for one in services if one.kept]
+    with outbox(settings) as box:
+        for one in kept:
+            fits = one.publisher.length(notice.text) <= one.publisher.limit
+            if fits and one.publisher.objection(notice.text) is None:
+                box.add(Entry(one.name, notice.key, notice.text, created_ms=now, deadline_ms=limit))
+    for one in services:
+        if not one.kept:
+            one.publisher.publish(Post(notice.key, notice.text), now, 10.0)
+    _deliver(settings, notice.key, kept, time.monotonic() + CALL_S)
+
+
+def told_of(entry: Entry) -> Told:
+    """An entry as it is told."""
+    state = "unknown" if entry.state == "sending" else entry.state
+    return Told(entry.service, state, entry.text, entry.remote_id, entry.reason, entry.cause)
+
+
+def _again(box: Outbox, entry: Entry | None) -> Entry | None:
+    """An entry that is asked for by name: tried anew if it is certainly not posted, rendered anew if never tried."""
+    if entry is None or entry.state not in ("failed", "skipped"):
+        return entry
+    if not entry.attempts:
+        return None
+    return box.save(rules.revived(entry)) or entry
+
+
+def _render(
+    settings: Settings,
+    box: Outbox,
+    reader: Reader,
+    summary: HourSummary,
+    services: list[Chosen],
+    *,
+    by_hand: bool,
+    picture: bool,
+) -> list[Told]:
+    """Render the hour for each service, and keep it, durable, before anything is sent."""
+    choices, key, now = templates(settings.templates_path), hour_key(summary.window.start), _common.now_ms()
+    past = History(list(totals(reader, summary.window.start).values()))
+    told: list[Told] = []
+    image: tuple[bytes, str] | None = None
+    for one in services:
+        draft = draft_for(one, summary, choices, terms(settings), past, reader.last_template(one.name, key))
+        entry = Entry(
+            one.name,
+            key,
+            draft.text,
+            template=draft.template,
+            created_ms=now,
+            deadline_ms=None
+            if by_hand
+            else deadline(summary.window, settings.section("POST").number("deadline_minutes")),
+            not_before_ms=box.free_ms(one.name),
+        )
+        if draft.would == "skip":
+            entry = rules.left_out(entry, draft.cause, draft.reason)
+            log.warning("%s %s: skipped: %s", one.name, key, draft.reason)
+        elif entry.deadline_ms is not None and now >= entry.deadline_ms:
+            reason = f"the hour ended {_common.length(now - summary.window.end)} ago: name it with --hour to post it"
+            entry = rules.left_out(entry, "missed", reason)
+            log.warning("%s %s: skipped: %s", one.name, key, reason)
+        elif picture and image is None:
+            image = _picture(settings, reader, summary)
+        alt = image[1] if image else ""
+        entry = entry._replace(alt=alt if entry.state == "pending" else "")
+        data = image[0] if image and entry.state == "pending" else None
+        if one.kept:
+            _keep(box, entry, data)
+        elif entry.state == "skipped":
+            told.append(told_of(entry))
+        else:
+            outcome = one.publisher.publish(Post(key, entry.text, data, alt), now, 10.0)
+            sent = isinstance(outcome, Receipt)
+            remote = outcome.remote_id if isinstance(outcome, Receipt) else None
+            reason = "" if isinstance(outcome, Receipt) else outcome.reason
+            told.append(Told(one.name, "sent" if sent else "failed", entry.text, remote, reason))
+    return told
+
+
+def _picture(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str] | None:
+    """The picture; None where it can't be made: a picture may fail, the post must not."""
+    try:
+        return picture_of(settings, reader, summary)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the words go out
+        log.warning("the post goes without its picture: %s: %s", type(error).__name__, error)
+        return None
+
+
+def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
+    old = box.entry(entry.service, entry.key)
+    if old is None:
+        box.add(entry, picture)
+    elif not old.attempts and old.state in ("failed", "skipped"):
+        box.replace(entry._replace(revision=old.revision), picture)
+
+
+def draft(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Draft:
+    """The hour's post as it would be, for a look."""
+    from rekt.stores.sqlite import Reader
+
+    summary = _common.summary(reader, window, _common.now_ms())
+    past = History(list(totals(reader, window.start).values()))
+    last = reader.last_template("", hour_key(window.start)) if isinstance(reader, Reader) else ""
+    return compose(
+        summary, templates(settings.templates_path), terms=terms(settings), history=past, last=last
+    )
+
+
+def draft_for(
+    one: Chosen, summary: HourSummary, choices: list[Template], terms: Terms, past: History, last: str
+) -> Draft:
+    """The hour's text for a service, within its rules."""
+
+    def fits(text: str) -> bool:
+        return one.publisher.length(text) <= one.publisher.limit and one.publisher.objection(text) is None
+
+    return compose(summary, choices, terms=terms, history=past, last=last, fits=fits)
+
+
+def picture_of(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str]:
+    """The hour's picture and the same in words."""
+    from rekt.posts.chart import alt_text, chart, draw
+    from rekt.stats.history import by_hour
+
+    window = Window(summary.window.end - DAY, summary.window.end)
+    data = chart(summary, by_hour(reader, window), summarise_gaps(reader, window))
+    theme = settings.section("POST").text("theme")
+    return draw(data, theme), alt_text(data)
+
+
+def summarise_gaps(reader: Reader, window: Window) -> list[Gap]:
+    """What was not recorded of a day."""
+    return _common.summary(reader, window, max(_common.now_ms(), window.end)).gaps
+
+
+def _deliver(settings: Settings, key: str | None, services: list[Chosen], until: float) -> None:
+    """Each service in a thread of its own, so that none waits for another; never past the end."""
+
+    def work(one: Chosen) -> None:
+        try:
+            with outbox(settings) as box:
+                deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
+        except RektError as error:
+            log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace
+
+    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))

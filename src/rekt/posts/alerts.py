@@ -1,0 +1,78 @@
+"""What the operator is told: each trouble once, and once when it is over. Pure.
+
+A trouble has a name that stays the same while it lasts; its first word is the watch that looks for it. A watch gives
+all that is wrong in its eyes now; what it gave before and no longer gives is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rekt.publisher import Entry
+
+CAUSES = ("keys", "credits", "budget", "refused")
+
+
+class Changes(NamedTuple):
+    """What to tell."""
+
+    new: dict[str, str]  # name → text
+    over: dict[str, str]
+
+
+def changes(watch: str, now: Mapping[str, str], told: Mapping[str, str]) -> Changes:
+    """What is new and what is over, of what one watch looks for."""
+    mine = {name: text for name, text in told.items() if name.split(" ")[0] == watch}
+    return Changes(
+        {name: text for name, text in now.items() if name not in mine},
+        {name: text for name, text in mine.items() if name not in now},
+    )
+
+
+def of_posts(entries: Iterable[Entry], missed: int = 0) -> dict[str, str]:
+    """The troubles of an hour's posts, for the watch `post`."""
+    found = {}
+    for entry in entries:
+        name = f"post {entry.service}"
+        if entry.state == "failed" or entry.cause in CAUSES:
+            found[f"{name} {entry.cause or 'failed'}"] = f"{entry.service}: not posted: {entry.reason}"
+        elif entry.state in ("unknown", "sending"):
+            found[f"{name} unknown"] = (
+                f"{entry.service} {entry.key}: nobody knows whether it was posted: {entry.reason}"
+            )
+        elif entry.state == "skipped" and entry.cause == "coverage":
+            found["post coverage"] = f"{entry.key} was not posted: {entry.reason}"
+        elif entry.state == "skipped":
+            found[f"{name} missed"] = f"{entry.service}: {entry.key} was left out: {entry.reason}"
+    if missed:
+        found["post hours"] = (
+            f"{missed} hour{'s were' if missed > 1 else ' was'} not posted: nobody was at work"
+        )
+    return found
+
+
+def of_feed(
+    last_tick_ms: Mapping[str, int | None],
+    causes: Mapping[str, str],
+    *,
+    recording: bool,
+    now_ms: int,
+    limit_s: float,
+) -> dict[str, str]:
+    """The troubles of the feeds, for the watch `feed`: no sign of life for too long, and what is known of why."""
+    found = {}
+    for venue, tick in last_tick_ms.items():
+        silent = None if tick is None else (now_ms - tick) / 1000
+        if silent is None or silent > limit_s:
+            long = (
+                "never"
+                if silent is None
+                else f"for {silent / 60:,.0f} min"
+                if silent >= 120
+                else f"for {silent:.0f} s"
+            )
+            why = causes.get(venue) or "no reason known"
+            at_work = f"the last connection: {why}" if recording else "no recorder is at work"
+            found[f"feed {venue}"] = f"{venue}: no sign of life {long}; {at_work}"
+    return found
