@@ -50,6 +50,15 @@ class Tape(Protocol):
         ...
 
 
+async def _cancelled(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
+    """Cancel tasks until they have ended: `wait_for` swallows a cancellation that comes as its wait ends (3.11)."""
+    pending: set[asyncio.Task[None] | asyncio.Task[bool]] = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.2)
+
+
 class Recorder:
     """Records one venue until told to stop. Everything it needs from outside is an argument."""
 
@@ -104,8 +113,7 @@ class Recorder:
             # Bookkeeping ends only by a fault of ours: then recording must not go on half blind.
             await asyncio.wait([stopping, *lanes, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (*lanes, *others, stopping):
-                task.cancel()
+            await _cancelled([*lanes, *others, stopping])
             await asyncio.gather(
                 *(link.close("stopped") for link in list(self.links)), return_exceptions=True
             )
