@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.experiments.disk import full_disk
 from tests.experiments.kill import kill
 from tests.experiments.posting import posting
 from tests.experiments.together import together
@@ -29,3 +30,11 @@ def test_posting_with_faults_and_kills() -> None:
     assert outcome.runs == 8
     assert outcome.kills > 0
     assert outcome.posted > 0
+
+
+def test_a_full_disk_and_room_again() -> None:
+    """Events that came while the disk was full are all written once there is room, and both are told."""
+    outcome = full_disk(2, full_s=(1.0, 3.0))
+    assert outcome.faults == []
+    assert outcome.told > 0
+    assert outcome.sent_in_covered_time > 0
