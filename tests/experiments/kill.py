@@ -157,10 +157,12 @@ def kill(
         window = Window(began, int(time.time() * 1000))
         with Reader(ledger) as reader:
             found = summarise(reader, window, window.end, settle=app.settle_ms())
-            proved = sum(connection.last_canary_us is not None for connection in reader.connections(None))
+            proved = sum(span.end_ms > span.start_ms for span in reader.alive(window))
         outcome.coverage, outcome.holes = found.coverage, len(found.gaps)
-        if outcome.holes < max(proved - 1, outcome.kills // 2):
-            outcome.faults.append(f"{proved} connections had a canary, but there are {outcome.holes} holes")
+        if not proved - 1 <= outcome.holes <= proved + 1:
+            outcome.faults.append(
+                f"{proved} connections were proved alive, but there are {outcome.holes} holes"
+            )
         if {gap.cause for gap in found.gaps} != {"process down"}:
             outcome.faults.append(f"holes have other causes: {found.gaps}")
     return outcome

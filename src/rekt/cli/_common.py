@@ -69,6 +69,8 @@ class Common:
             from rekt import app
 
             self._settings = app.settings(self.config)
+            if self._settings.exposed:
+                _log.warning("%s holds keys that others can read: chmod 600 it", self._settings.file)
         return self._settings
 
     def fail(self, error: BaseException, message: str, hint: str = "") -> None:

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rekt import app
 from rekt.cli._live import Live, describe
@@ -37,11 +38,9 @@ def record(
     service = app.Service(settings, tape=tape, durable=live.durable)
     for warning in service.warnings():
         log.warning("%s", warning)
-    if settings.exposed:
-        log.warning("%s holds keys that others can read: chmod 600 it", settings.file)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
     try:
-        left = asyncio.run(_run(service, live, seconds, command))
+        left = _complete(_run(service, live, seconds, command))
     finally:
         live.close()
     progress = service.progress
@@ -53,6 +52,21 @@ def record(
         )
     if left:
         raise LedgerError(f"{left} items could not be written before the end", hint="see the messages above")
+
+
+def _complete(work: Coroutine[Any, Any, int]) -> int:
+    """As asyncio.run, but without waiting for look-ups of names that hang: the end must come in time."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        rest = asyncio.all_tasks(loop)
+        for task in rest:
+            task.cancel()
+        if rest:
+            loop.run_until_complete(asyncio.wait(rest))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 async def _run(service: app.Service, live: Live, seconds: float | None, command: str) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -154,3 +155,9 @@ def main(args: Sequence[str] | None = None) -> None:
         typer.main.get_command(app).main(args, prog_name="rekt")
     except BrokenPipeError:
         _hush()
+    except SystemExit as end:
+        # Whatever a look-up of a name that hangs is waiting for, the interpreter would wait for it too; all that
+        # matters is written.
+        if args is None and any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
+            os._exit(end.code if isinstance(end.code, int) else 1)
+        raise

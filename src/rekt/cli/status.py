@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rekt.model import Connection
 
 SHOWN = 8  # connections
+LOST_MS = 60_000  # a connection that is open and silent for so long belongs to a process that is gone
 
 
 def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
@@ -71,7 +72,8 @@ def _table(connections: list[Connection], now: int) -> Table:
             if one.last_canary_us
             else "never"
         )
-        closed = clean(one.cause or "closed") if one.closed_us else "open"
+        silent = now - (one.last_frame_us or one.opened_us) // 1000 > LOST_MS
+        closed = clean(one.cause or "closed") if one.closed_us else "never told (killed?)" if silent else "open"
         table.add_row(
             Text(f"{one.venue} {one.id[:8]}"),
             _common.moment(one.opened_us // 1000),

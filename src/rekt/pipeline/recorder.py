@@ -231,9 +231,8 @@ class Recorder:
             try:
                 link = await self._link(endpoint)
             except WireError as error:
-                delay = backoff.delay_s()
-                self._out_of_reach(error, delay)
-                await asyncio.sleep(delay)
+                self._out_of_reach(error)
+                await asyncio.sleep(backoff.delay_s())
             else:
                 self.reach_trouble = None
                 host = urlsplit(endpoint.url).hostname
@@ -270,16 +269,15 @@ class Recorder:
             link.pause()
         return link
 
-    def _out_of_reach(self, error: RektError, delay: float) -> None:
+    def _out_of_reach(self, error: RektError) -> None:
         now = time.monotonic()
         if self.reach_trouble != error.message or now - self._told_trouble > REMIND_S:
             self._told_trouble = now
             log.error(
-                "%s can't be reached: %s; trying again in %.1f s, and on and on. Without it, `./rekt demo` shows "
-                "everything on a simulated market.",
+                "%s can't be reached: %s; it is tried again for as long as it takes (meanwhile `./rekt demo` shows "
+                "everything on a simulated market)",
                 self.venue.name,
                 error.message,
-                delay,
             )
         self.reach_trouble = error.message
 
@@ -329,7 +327,7 @@ class Recorder:
             try:
                 await refresh(self.venue, self._settings, self._reference, self._committer, self._fetch)
             except RektError as error:
-                if trouble != error.message:
+                if trouble != error.message and self.links:  # out of reach altogether is told elsewhere
                     trouble = error.message
                     log.warning(
                         "%s: the list of contracts can't be had (%s); sizes that are unknown stay so until it can",

@@ -36,10 +36,15 @@ REFUSALS = (
 
 KNOWN_BUCKETS = 20_000
 
-_INSERT = (
-    "INSERT INTO liquidation VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT(trade_time, uid) DO NOTHING"
-)
+CHUNK = 100  # rows of one statement: Python's lock is let go for all of them at once, not for each
+
+
+def _inserting(rows: int) -> str:
+    values = ", ".join(["(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"  # noqa: S608
+
+
+_INSERT, _INSERT_CHUNK = _inserting(1), _inserting(CHUNK)
 _RUN = """
     INSERT INTO run(id, control, stored, duplicate, quarantined, events) VALUES(?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET control = control + excluded.control, stored = stored + excluded.stored,
@@ -211,7 +216,10 @@ class Ledger:
         connection = self._connection
         last = connection.execute("SELECT max(seq) FROM liquidation").get
         before = connection.total_changes()
-        connection.executemany(_INSERT, rows)
+        whole = len(rows) - len(rows) % CHUNK
+        for start in range(0, whole, CHUNK):
+            connection.execute(_INSERT_CHUNK, list(chain.from_iterable(rows[start : start + CHUNK])))
+        connection.executemany(_INSERT, rows[whole:])
         if connection.total_changes() - before == len(rows):
             self._roll_up(fold(rows))
             return Appended(len(frames), 0, events), []

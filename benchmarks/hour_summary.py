@@ -1,0 +1,158 @@
+"""The summary of one hour while history grows: the call, and the whole command.
+
+    .venv/bin/python -m benchmarks.hour_summary            # 1 and 10 million rows
+    .venv/bin/python -m benchmarks.hour_summary --full     # and 50 million: about 15 GB in --folder, and an hour
+
+The rows go in through the ledger itself, roll-ups included, spread over 30 days; the hour asked for has
+the same 1,400 rows at every size. Its summary is compared with a recount of its events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.decode import reference
+from benchmarks.measure import interleaved, table
+from benchmarks.traffic import payloads
+from rekt.app import settle_ms, venue
+from rekt.fields import DAY, HOUR, iso_ms
+from rekt.model import Liquidation, Window
+from rekt.stats.summary import summarise
+from rekt.store import Batch
+from rekt.stores.sqlite import Ledger, Reader
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (1_000_000, 10_000_000)
+DAYS = 30
+HOURS = DAYS * 24
+IN_HOUR = 1_400
+BATCH = 10_000
+
+
+def events(count: int, start_ms: int, asked_ms: int) -> Iterator[list[Liquidation]]:
+    """Batches of so many events over the days by trade time; in the hour that is asked for always the same."""
+    decode, known = venue("binance").decode, reference()
+
+    def decoded(number: int, at_ms: int, per_ms: float, seed: int) -> Iterator[Liquidation]:
+        for frame in payloads(number, at_ms, per_ms, seed):
+            found = decode(frame, at_ms * 1000 + HOUR * 1000, known)
+            assert isinstance(found, tuple)
+            yield found[0]
+
+    def all_of_them() -> Iterator[Liquidation]:
+        each, rest = divmod(count - IN_HOUR, HOURS - 1)
+        for hour in range(HOURS):
+            at_ms = start_ms + hour * HOUR
+            number = IN_HOUR if at_ms == asked_ms else each
+            if hour == 0:
+                number += rest
+            yield from decoded(number, at_ms, number / (HOUR - 60_000), 0 if at_ms == asked_ms else hour)
+
+    batch: list[Liquidation] = []
+    for event in all_of_them():
+        batch.append(event)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def fill(path: Path, count: int, start_ms: int, asked_ms: int) -> None:
+    """Make the ledger, unless it is there."""
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    started, done = time.monotonic(), 0
+    ledger = Ledger(part)
+    for batch in events(count, start_ms, asked_ms):
+        ledger.append(Batch("bench", frames=[(event,) for event in batch]))
+        done += len(batch)
+        if ledger.checkpoint_due:
+            ledger.checkpoint()
+        if done % 1_000_000 < BATCH:
+            print(
+                f"\r{done:,} of {count:,} rows, {time.monotonic() - started:.0f} s", end="", file=sys.stderr
+            )
+    print(file=sys.stderr)
+    ledger.close()
+    part.rename(path)
+
+
+def prove(path: Path, window: Window) -> None:
+    """The hour's roll-ups against a recount of its events."""
+    with Reader(path) as reader:
+        found = summarise(reader, window, window.end + HOUR, settle=settle_ms())
+        buckets = reader.count(window)
+        counted, total = sum(bucket.count for bucket in buckets), sum(bucket.total for bucket in buckets)
+        if (found.count, found.total) != (counted, total) or counted != IN_HOUR:
+            sys.exit(f"{path}: rolled up {found.count} and {found.total}, recounted {counted} and {total}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="rows (%(default)s)")
+    parser.add_argument("--full", action="store_true", help="also 50 million rows")
+    parser.add_argument(
+        "--folder", type=Path, help="where the ledgers are made and kept; otherwise thrown away"
+    )
+    parser.add_argument("--rounds", type=int, default=41)
+    given = parser.parse_args()
+    sizes = [*given.sizes, *([50_000_000] if given.full else [])]
+    start_ms = (time.time_ns() // 1_000_000 // DAY - DAYS - 1) * DAY
+    window = Window(start_ms + (HOURS - 12) * HOUR, start_ms + (HOURS - 11) * HOUR)
+    with tempfile.TemporaryDirectory(dir=ROOT) as thrown_away:
+        folder = given.folder or Path(thrown_away)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {size: folder / f"{size}-{start_ms}.db" for size in sizes}
+        for size, path in paths.items():
+            fill(path, size, start_ms, window.start)
+            prove(path, window)
+        readers = {size: Reader(path) for size, path in paths.items()}
+
+        def call(size: int) -> float:
+            start = time.perf_counter()
+            summarise(readers[size], window, window.end + HOUR, settle=settle_ms())
+            return (time.perf_counter() - start) * 1000
+
+        def command(size: int) -> float:
+            environment = {**os.environ, "REKT_DATABASE_PATH": str(paths[size])}
+            hour = iso_ms(window.start)[:13]
+            start = time.perf_counter()
+            line = [sys.executable, "-m", "rekt", "summary", "--hour", hour, "--json"]
+            subprocess.run(line, env=environment, stdout=subprocess.DEVNULL, check=True)
+            return (time.perf_counter() - start) * 1000
+
+        calls = interleaved({str(size): lambda size=size: call(size) for size in sizes}, given.rounds)  # type: ignore[misc]
+        commands = interleaved(
+            {str(size): lambda size=size: command(size) for size in sizes}, given.rounds // 2
+        )  # type: ignore[misc]
+        for reader in readers.values():
+            reader.close()
+    first = str(sizes[0])
+    rows = [("rows", "call ms", "of the first", "command ms", "of the first")]
+    rows += [
+        (
+            f"{int(name):,}",
+            f"{calls[name]:.2f}",
+            f"{calls[name] / calls[first]:.2f}",
+            f"{commands[name]:.0f}",
+            f"{commands[name] / commands[first]:.2f}",
+        )
+        for name in calls
+    ]
+    table("one hour's summary", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rekt.errors import LedgerError
+from rekt.simulator import SimulatorThread, simulated
+from rekt.stores.sqlite import Reader
+from tests.pipeline.service import until
+
+
+@contextmanager
+def rekt(
+    folder: Path, *arguments: str, exchange: SimulatorThread | None = None, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """`rekt …` as a process, its ledger in this folder; killed at the end if it still runs."""
+    url = exchange.ws_url if exchange else "ws://127.0.0.1:1/market/stream"
+    rest = exchange.rest_url if exchange else "http://127.0.0.1:1"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rekt", *arguments],
+        env={
+            **os.environ,
+            "REKT_DATABASE_PATH": str(folder / "l.db"),
+            "REKT_BINANCE_WS_URL": url,
+            "REKT_BINANCE_UM_REST_URL": rest,
+            "REKT_BINANCE_CM_REST_URL": rest,
+        },
+        text=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def count(folder: Path) -> int:
+    """How many events the ledger has; 0 while there is none."""
+    try:
+        with Reader(folder / "l.db") as reader:
+            return reader.rows()
+    except LedgerError:
+        return 0
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(signum: int, tmp_path: Path) -> None:
+    """SIGINT and SIGTERM write what has come, mark the connection as stopped, and end with 0."""
+    with simulated(rate=200, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
+        assert until(lambda: count(tmp_path) > 50)
+        began = time.monotonic()
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 0, err
+    assert time.monotonic() - began < 10
+    with Reader(tmp_path / "l.db") as reader:
+        assert [connection.cause for connection in reader.connections(None)] == ["stopped"]
+        assert all(run.stopped_us for run in reader.runs())
+        assert reader.verify() == []
+    lines = out.splitlines()
+    assert len([line for line in lines if re.match(r"\d\d:\d\d:\d\d  \S+ +(long|short)", line)]) > 50
+    assert "\x1b" not in out + err
+    assert "\r" not in out + err
+
+
+def test_seconds_ends_it_as_a_signal_does(tmp_path: Path) -> None:
+    """`--seconds` counts from the start and ends with 0."""
+    began = time.monotonic()
+    with simulated() as exchange, rekt(tmp_path, "run", "--seconds", "2", exchange=exchange) as process:
+        process.communicate(timeout=12)
+        assert process.returncode == 0
+    assert 1.5 < time.monotonic() - began < 8
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """While the ledger is locked by somebody else the orderly end would wait; a second signal does not."""
+    import apsw
+
+    with simulated(rate=50, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
+        assert until(lambda: count(tmp_path) > 5)
+        other = apsw.Connection(str(tmp_path / "l.db"))
+        other.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=5)
+        other.execute("ROLLBACK")
+    assert time.monotonic() - began < 2
+    assert process.returncode == 130
+
+
+def test_a_locked_ledger_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """When the ledger takes nothing, the orderly end gives up within 10 s, says so, and fails."""
+    import apsw
+
+    with simulated(rate=50, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
+        assert until(lambda: count(tmp_path) > 5)
+        other = apsw.Connection(str(tmp_path / "l.db"))
+        other.execute("BEGIN IMMEDIATE")
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=15)
+        other.execute("ROLLBACK")
+    assert time.monotonic() - began < 10
+    assert process.returncode == 1
+    assert "could not be written" in err
+
+
+def test_an_output_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
+    """With both pipes full and unread everything is recorded, and the end comes in time."""
+    with (
+        simulated(rate=3000, hold_ms=0) as exchange,
+        rekt(tmp_path, "run", "-v", exchange=exchange) as process,
+    ):
+        assert until(lambda: count(tmp_path) > 8000, 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        with Reader(tmp_path / "l.db") as reader:
+            counters = reader.counters()
+    assert counters.received == sum(counters[1:])
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_an_output_that_is_closed_holds_up_nothing(closed: str, tmp_path: Path) -> None:
+    """A reader that hangs up is no reason to stop recording."""
+    with simulated(rate=300, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
+        getattr(process, closed).close()
+        assert until(lambda: count(tmp_path) > 300)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
+    """Without a venue it says so once, with the reason and the demo, keeps trying, and ends well."""
+    with rekt(tmp_path, "run", "--seconds", "3") as process:
+        _, err = process.communicate(timeout=12)
+    assert process.returncode == 0
+    told = [line for line in err.splitlines() if "can't be reached" in line]
+    assert len(told) == 1
+    assert "rekt demo" in told[0]
+    assert "Traceback" not in err
+
+
+def test_the_demo_shows_everything_and_says_what_it_is(tmp_path: Path) -> None:
+    """The demo records, adds up and renders, in a ledger of its own; whatever it shows is marked as simulated."""
+    with rekt(tmp_path, "demo", "--seconds", "4") as process:
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    events = [
+        line for line in out.splitlines() if re.search(r"\d\d:\d\d:\d\d  \S+ +(long|short) +[$u]", line)
+    ]
+    assert events
+    assert all(line.startswith("simulated") for line in events)
+    assert "SIMULATED" in out
+    assert "liquidation" in out
+    assert "UTC" in out
+    assert not (tmp_path / "l.db").exists()
+    assert (tmp_path / "demo" / "demo.db").exists()
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
+    """Recording into some other file ends with 1 and a way out; the file stays as it was."""
+    (tmp_path / "l.db").write_bytes(b"my thesis\n" * 1000)
+    with rekt(tmp_path, "run", "--seconds", "3") as process:
+        _, err = process.communicate(timeout=12)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert (tmp_path / "l.db").read_bytes() == b"my thesis\n" * 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["l.db"]
+
+
+def test_a_wrong_configuration_ends_it(tmp_path: Path) -> None:
+    """An unknown key ends with 2 and names the nearest one."""
+    (tmp_path / "c.ini").write_text("[BINANCE]\nws_ur = x\n")
+    with rekt(tmp_path, "run", "--config", str(tmp_path / "c.ini")) as process:
+        _, err = process.communicate(timeout=12)
+    assert process.returncode == 2
+    assert "ws_url" in err
