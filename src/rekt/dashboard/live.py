@@ -25,7 +25,7 @@ from rekt.store import Row
 log = logging.getLogger("rekt.dashboard")
 
 POLL_S: Final = 0.04
-STATUS_S: Final = 2.0  # also the heartbeat: a client that hears nothing for long knows that something is wrong
+STATUS_S: Final = 1.0  # also the heartbeat: a client that hears nothing for long knows that something is wrong
 HOUR_S: Final = 1.0
 PAGE: Final = 1_000  # rows of one read
 KEPT_ROWS: Final = 10_000
