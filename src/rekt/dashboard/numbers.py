@@ -20,7 +20,7 @@ from rekt.stats import coverage as proof
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
-from rekt.stats.summary import added_up, summarise
+from rekt.stats.summary import ENOUGH, added_up, summarise
 from rekt.store import Alive
 
 KEPT_S = 1.0  # so long an answer is given again
@@ -131,7 +131,9 @@ class Numbers:
                 entry[1] += bucket.total
                 unknown[key] = unknown.get(key, 0) + bucket.unknown_count
             totals = {key: own["long"][1] + own["short"][1] for key, own in sides.items()}
-            normals = history.normals(totals, length // HOUR) if history else {}
+            alive = _alive(book, window, self.source.settle)
+            recorded = min((proof.coverage(spans, window, now) for spans in alive.values()), default=0.0)
+            normals = history.normals(totals, length // HOUR) if history and recorded >= ENOUGH else {}
             items = [_symbol(key, sides[key], unknown[key], normals.get(key)) for key in _ranked(totals)]
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "items": items,

@@ -25,7 +25,7 @@ function drawClosed() {
   const end = Date.parse(one.to);
   const line = document.createDocumentFragment();
   if (!one.count) {
-    line.append(one.coverage > 0 ? `In the hour to ${minute(end)}, no liquidation was recorded.` : `Nothing was listening in the hour to ${minute(end)}.`);
+    line.append(one.coverage > 0 ? `In the hour to ${minute(end)}, no liquidation was recorded.` : `Nothing was recorded in the hour to ${minute(end)}.`);
   } else {
     line.append(`In the hour to ${minute(end)}, `, `${plural(one.count, "liquidation")} took at least `, figure(usd(one.total_usd), exact(one.total_usd)), ". ");
     const heavier = Number(one.long.total_usd) >= Number(one.short.total_usd) ? "long" : "short";
@@ -39,7 +39,7 @@ function drawClosed() {
 function drawRunning() {
   const parts = [];
   if (closed) {
-    if (closed.coverage < 0.98) parts.push(make("span", "warn", closed.coverage > 0 ? `Only ${percent(closed.coverage)} of that hour was recorded.` : "Not a calm market: none of that hour was recorded."), " ");
+    if (closed.coverage < 0.98) parts.push(make("span", "warn", closed.coverage > 0 ? `Only ${percent(closed.coverage)} of that hour was recorded.` : "That is no calm market: nothing was listening."), " ");
     const mean = closed.compared.mean_7d;
     if (mean && Number(mean.total_usd) > 0 && closed.count) {
       const times = Number(closed.total_usd) / Number(mean.total_usd);

@@ -51,24 +51,27 @@ async function drawBars() {
   const at = begun.map((one) => new Date(Date.parse(one.from) + half).toISOString());
   const text = begun.map(hover);
   const bar = (name, values, fill) => ({ type: "bar", name, x: at, y: values, hovertext: text, hoverinfo: "text", marker: { color: fill, line: { width: 0 } } });
-  const most = Math.max(1, ...begun.map((one) => Math.max(Number(one.long.total_usd), Number(one.short.total_usd))));
-  const ticks = niceTicks(most);
-  const top = Math.max(most, ticks.at(-1)) * 1.06;
+  const mostOf = (side) => Math.max(0, ...begun.map((one) => Number(one[side].total_usd)));
+  const most = Math.max(mostOf("long"), mostOf("short"));
+  const ticks = most ? niceTicks(most) : [];
+  const reach = (side) => Math.max(mostOf(side), most * 0.2, 1e-6) * 1.08;
+  const up = reach("long");
+  const down = reach("short");
   const missed = begun.map((one) => one.coverage < 0.9);
-  const hole = (sign) => ({
-    type: "bar", x: at.filter((_, index) => missed[index]), y: missed.filter(Boolean).map(() => sign * top), hovertext: text.filter((_, index) => missed[index]), hoverinfo: "text",
+  const hole = (end) => ({
+    type: "bar", x: at.filter((_, index) => missed[index]), y: missed.filter(Boolean).map(() => end), hovertext: text.filter((_, index) => missed[index]), hoverinfo: "text",
     marker: { color: "rgba(0,0,0,0)", line: { width: 0 }, pattern: { shape: "/", fgcolor: colour("--gap"), bgcolor: "rgba(0,0,0,0)", size: 7, solidity: 0.16, fillmode: "overlay" } },
     width: missed.filter(Boolean).map(() => steps.step_seconds * 1000),
   });
-  const values = [...ticks.map((tick) => -tick).reverse(), 0, ...ticks];
+  const values = [...ticks.map((tick) => -tick).reverse(), 0, ...ticks].filter((tick) => tick <= up && -tick <= down);
   await Plotly.react("bars", [
-    hole(1), hole(-1),
+    hole(up), hole(-down),
     bar("longs", begun.map((one) => Number(one.long.total_usd)), colour("--long-fill")),
     bar("shorts", begun.map((one) => -Number(one.short.total_usd)), colour("--short-fill")),
   ], layout({
     barmode: "overlay", bargap: 0.18, hovermode: "closest",
     xaxis: { type: "date", range: [begun[0]?.from, steps.to], gridcolor: "transparent", tickformat: chosen.range === "24h" ? "%H:%M" : "%b %d", fixedrange: true, linecolor: colour("--line"), nticks: 8 },
-    yaxis: { range: [-top, top], tickvals: values, ticktext: values.map((value) => usd(Math.abs(value))), gridcolor: colour("--line"), zerolinecolor: colour("--gap"), fixedrange: true },
+    yaxis: { range: [-down, up], tickvals: values, ticktext: values.map((value) => usd(Math.abs(value))), gridcolor: colour("--line"), zerolinecolor: colour("--gap"), fixedrange: true },
   }), CONFIG);
   const sum = (side) => begun.reduce((total, one) => total + Number(one[side].total_usd), 0);
   const missing = steps.gaps.reduce((total, gap) => total + Date.parse(gap.end) - Date.parse(gap.start), 0);
@@ -100,19 +103,20 @@ async function map() {
   const known = symbols.filter((one) => Number(one.total_usd) > 0);
   const named = known.slice(0, 40);
   const rest = known.slice(40);
-  const cells = named.map((one) => ({ id: `${one.venue}/${one.symbol}`, label: one.symbol.length > 24 ? `${one.symbol.slice(0, 24)}…` : one.symbol, value: Number(one.total_usd), share: Number(one.long.total_usd) / Number(one.total_usd), exact: exact(one.total_usd), count: one.count }));
+  const cells = named.map((one) => ({ id: `${one.venue}/${one.symbol}`, label: one.symbol.length > 16 ? `${one.symbol.slice(0, 15)}…` : one.symbol, value: Number(one.total_usd), share: Number(one.long.total_usd) / Number(one.total_usd), exact: exact(one.total_usd), count: one.count }));
   if (rest.length) {
     const value = rest.reduce((total, one) => total + Number(one.total_usd), 0);
     const long = rest.reduce((total, one) => total + Number(one.long.total_usd), 0);
     cells.push({ id: "others", label: `${rest.length} others`, value, share: long / value, exact: usd(value), count: rest.reduce((total, one) => total + one.count, 0) });
   }
+  const whole = cells.reduce((total, cell) => total + cell.value, 0);
   await Plotly.react("treemap", cells.length ? [{
     type: "treemap", ids: cells.map((cell) => cell.id), labels: cells.map((cell) => plain(cell.label)), parents: cells.map(() => ""), values: cells.map((cell) => cell.value),
     text: cells.map((cell) => `${usd(cell.value)}<br>${percent(cell.share)} long`),
     hovertext: cells.map((cell) => `<b>${plain(cell.label)}</b><br>${cell.exact}<br>${percent(cell.share)} long<br>${number(cell.count)} liquidations`), hoverinfo: "text",
-    texttemplate: "<b>%{label}</b><br>%{text}", textfont: { color: colour("--text"), size: 13 }, tiling: { pad: 2 }, pathbar: { visible: false },
+    texttemplate: cells.map((cell) => (cell.value > 0.03 * whole ? "<b>%{label}</b><br>%{text}" : cell.value > 0.008 * whole ? "<b>%{label}</b>" : "")), textfont: { color: colour("--text"), size: 13 }, tiling: { pad: 2 }, pathbar: { visible: false },
     marker: { colors: cells.map((cell) => blend(cell.share)), line: { width: 0 }, pad: { t: 0, l: 0, r: 0, b: 0 } },
-  }] : [], layout({ uniformtext: { minsize: 9, mode: "hide" }, margin: { l: 0, r: 0, t: 0, b: 0 }, xaxis: { visible: false }, yaxis: { visible: false },
+  }] : [], layout({ margin: { l: 0, r: 0, t: 0, b: 0 }, xaxis: { visible: false }, yaxis: { visible: false },
     annotations: cells.length ? [] : [{ text: "nothing in this time", showarrow: false, font: { color: colour("--quiet"), size: 14 } }] }), CONFIG);
 }
 

@@ -35,7 +35,7 @@ function row(one) {
   } else {
     normal.append(make("span", "quiet", "–", "Too little was recorded to compare with"));
   }
-  line.append(name, make("td", "figure", usd(one.total_usd), exact(one.total_usd)), bar, make("td", "figure", number(one.count)), normal);
+  line.append(name, make("td", "figure", usd(one.total_usd), exact(one.total_usd)), bar, make("td", "figure count", number(one.count)), normal);
   return line;
 }
 
@@ -44,7 +44,11 @@ function draw() {
   const key = KEYS[chosen.sort.replace("-", "")] ?? KEYS.total;
   const compare = (a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
   const sorted = [...items].sort((a, b) => (down ? -1 : 1) * compare(a, b));
-  body.replaceChildren(...sorted.slice(0, SHOWN).map(row));
+  const empty = make("tr");
+  const words = make("td", "quiet", "Nothing in this time.");
+  words.colSpan = 5;
+  empty.append(words);
+  body.replaceChildren(...(sorted.length ? sorted.slice(0, SHOWN).map(row) : [empty]));
   note.textContent = items.length > SHOWN ? `${SHOWN} of ${number(items.length)} symbols` : `${number(items.length)} symbols`;
   for (const button of document.querySelectorAll(".symbols th button")) {
     const own = button.dataset.sort === chosen.sort.replace("-", "");
