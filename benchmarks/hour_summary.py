@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.decode import reference
@@ -133,10 +134,8 @@ def main() -> None:
             subprocess.run(line, env=environment, stdout=subprocess.DEVNULL, check=True)
             return (time.perf_counter() - start) * 1000
 
-        calls = interleaved({str(size): lambda size=size: call(size) for size in sizes}, given.rounds)  # type: ignore[misc]
-        commands = interleaved(
-            {str(size): lambda size=size: command(size) for size in sizes}, given.rounds // 2
-        )  # type: ignore[misc]
+        calls = interleaved({str(size): partial(call, size) for size in sizes}, given.rounds)
+        commands = interleaved({str(size): partial(command, size) for size in sizes}, given.rounds // 2)
         for reader in readers.values():
             reader.close()
     first = str(sizes[0])

@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             "events/s",
             "p50 ms",
@@ -126,7 +126,7 @@ def main() -> None:
                 bare += bare_fsyncs(Path(folder), pace, count)
                 if rate >= 2000:
                     insert += bare_inserts(Path(folder), pace, min(count, 200_000 // size), size)
-        p50, p99, size = (statistics.median(figures[name]) for name in ("p50", "p99", "size"))
+        p50, p99, typical = (statistics.median(figures[name]) for name in ("p50", "p99", "size"))
         fsync = percentile(bare, 50), percentile(bare, 99)
         row = [
             f"{rate:,}",
@@ -135,7 +135,7 @@ def main() -> None:
             f"{fsync[0]:.2f}",
             f"{fsync[1]:.2f}",
             f"{p99 / fsync[1]:.1f}",
-            f"{size:.0f}",
+            f"{typical:.0f}",
         ]
         if insert:
             both = percentile(insert, 50), percentile(insert, 99)

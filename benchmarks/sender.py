@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--rate", type=float, help="frames a second; otherwise as fast as they are taken")
     parser.add_argument(
-        "--delay", type=float, default=1.5, help="seconds from the handshake to the first frame"
+        "--delay", type=float, default=3.0, help="seconds from the handshake to the first frame"
     )
     parser.add_argument("--ticks", action="store_true", help="begin with a canary tick")
     given = parser.parse_args()

@@ -37,7 +37,7 @@ async def record(count: int) -> dict[str, object]:
 
     service = app.Service(settings, durable=durable)
     cpu = resource.getrusage(resource.RUSAGE_SELF)
-    await asyncio.wait_for(service.run(stop), 600)
+    await asyncio.wait_for(service.run(stop), 120)
     used = resource.getrusage(resource.RUSAGE_SELF)
     latencies = [done_us - event.received_us for done_us, new in commits for event in new]
     first_us = min(event.received_us for event in commits[0][1])

@@ -228,7 +228,9 @@ class Service:
                 for recorder in self.recorders:
                     loop.call_soon_threadsafe(recorder.resume)
 
-            committer = Committer(ledger, run, durable=self._durable, room=room)
+            committer = Committer(
+                ledger, run, durable=self._durable, room=room, settle_ms=min(settle_ms().values())
+            )
             self.progress = committer.progress
             for one in venues:
                 with reader(self._settings) as known:
@@ -296,7 +298,7 @@ def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) ->
     venues = {name: venue(name) for name in ENABLED}
     with reader(settings) as known:
         references = {name: Reference(known.instruments(name)) for name in venues}
-    committer = Committer(ledger, run)
+    committer = Committer(ledger, run, reason="replay", settle_ms=min(settle_ms().values()))
     try:
         replay = Replay(venues, ENABLED[0], references, committer)
         for tape in tapes:

@@ -103,6 +103,35 @@ class Span(NamedTuple):
     end_ms: int
 
 
+class Delivery(NamedTuple):
+    """What a connection told in an hour while another was alive beside it, and what it alone did not tell."""
+
+    connection: str
+    hour: int  # ms, of the trade time
+    told: int  # events
+    lost: int  # events that another connection told while this one was proved alive
+
+
+class ClockChange(NamedTuple):
+    """The time of day moved otherwise than time passed: somebody set the clock, or the machine slept."""
+
+    at_us: int
+    seconds: float  # ahead (+) or back (-); of sleep: how long
+    kind: Literal["step", "asleep"]
+
+
+class Revision(NamedTuple):
+    """The numbers of an hour that was final already, before and after they changed, and why."""
+
+    hour: int  # ms
+    seen_us: int
+    reason: str  # late event, late size, replay, merge
+    count_before: int
+    count_after: int
+    total_before: int  # micro-dollars
+    total_after: int
+
+
 class Window(NamedTuple):
     """A half-open stretch of trade time, ms: start ≤ t < end."""
 
@@ -177,3 +206,45 @@ class HourSummary(NamedTuple):
     hour_before: Mean | None
     mean_24h: Mean | None
     mean_7d: Mean | None
+
+
+class Loss(NamedTuple):
+    """What one connection told and lost while another was alive beside it."""
+
+    connection: str
+    venue: str
+    told: int
+    lost: int
+
+    @property
+    def rate(self) -> float:
+        """The share that was lost; 0 where nothing came."""
+        return self.lost / (self.told + self.lost) if self.told + self.lost else 0.0
+
+
+class Lag(NamedTuple):
+    """Percentiles of receive time − event time, ms."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Saturation(NamedTuple):
+    """How near one symbol was to the venue's limit of one event per second."""
+
+    symbol: str
+    venue: str
+    seconds: int  # with an event
+    longest_run: int  # of consecutive seconds with one
+    saturation: float  # share of `seconds` in runs of consecutive ones; see stats.quality
+
+
+class Quality(NamedTuple):
+    """All of it, for one window. `lag` and `saturated` are None for a window too long to look at each event."""
+
+    losses: list[Loss]
+    missed_by_all: float | None
+    lag: Lag | None
+    saturated: list[Saturation] | None
+    revisions: list[Revision]

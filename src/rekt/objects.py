@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from rekt.fields import iso_ms, iso_us, money, uid_text
-from rekt.model import Connection, Gap, HourSummary, Largest, Liquidation, Mean, Tally
+from rekt.model import (
+    Connection,
+    Gap,
+    HourSummary,
+    Largest,
+    Liquidation,
+    Loss,
+    Mean,
+    Quality,
+    Revision,
+    Tally,
+)
 
 Object = dict[str, Any]
 
@@ -61,6 +72,35 @@ def hour_object(summary: HourSummary) -> Object:
     }
 
 
+def quality_object(quality: Quality) -> Object:
+    """How well a window was recorded; goes along with the object *hour*."""
+    saturated = quality.saturated
+    return {
+        "loss_rate": [loss_object(loss) for loss in quality.losses],
+        "missed_by_all": quality.missed_by_all,
+        "lag_ms": None if quality.lag is None else quality.lag._asdict(),
+        "saturated_count": None if saturated is None else len(saturated),
+        "saturated": None if saturated is None else [one._asdict() for one in saturated],
+        "revisions": [revision_object(revision) for revision in quality.revisions],
+    }
+
+
+def loss_object(loss: Loss) -> Object:
+    """What a connection told and lost while another was alive beside it."""
+    return {**loss._asdict(), "loss_rate": loss.rate}
+
+
+def revision_object(revision: Revision) -> Object:
+    """How an hour that was final changed."""
+    return {
+        "hour": iso_ms(revision.hour),
+        "seen": iso_us(revision.seen_us),
+        "reason": revision.reason,
+        "before": tally_object(Tally(revision.count_before, revision.total_before)),
+        "after": tally_object(Tally(revision.count_after, revision.total_after)),
+    }
+
+
 def largest_object(largest: Largest) -> Object:
     """The largest single liquidation of an *hour*."""
     return {
@@ -92,8 +132,8 @@ def gap_object(gap: Gap) -> Object:
     return {"start": iso_ms(gap.start), "end": iso_ms(gap.end), "cause": gap.cause, "venue": gap.venue}
 
 
-def connection_object(connection: Connection) -> Object:
-    """One connection of *status*."""
+def connection_object(connection: Connection, loss: Loss | None = None) -> Object:
+    """One connection of *status*; `loss_rate` is null where it was never alive beside another."""
     return {
         "id": connection.id,
         "venue": connection.venue,
@@ -104,6 +144,7 @@ def connection_object(connection: Connection) -> Object:
         "last_canary": _us(connection.last_canary_us),
         "closed": _us(connection.closed_us),
         "cause": connection.cause,
+        "loss_rate": None if loss is None else loss.rate,
     }
 
 

@@ -14,12 +14,15 @@ from typing import Literal, NamedTuple, Protocol
 
 from rekt.model import (
     Bucket,
+    ClockChange,
     Connection,
+    Delivery,
     Feed,
     Instrument,
     Largest,
     Liquidation,
     Quarantined,
+    Revision,
     Side,
     Span,
     Window,
@@ -51,6 +54,11 @@ class Batch:
     spans: list[Span] = field(default_factory=list)  # the latest state of each that changed
     instruments: list[Instrument] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)  # added to what is known
+    clock: list[ClockChange] = field(default_factory=list)
+    reason: str = "late event"  # why it would change an hour that is final already
+    now_ms: int = 0  # the time of day when it is given; tells which hours are final
+    settle_ms: int = 3_000  # the venue's settle time
 
 
 class Appended(NamedTuple):
@@ -106,6 +114,32 @@ class Alive(NamedTuple):
     end_ms: int
     closed: bool
     cause: str | None  # why it closed
+
+
+class Moment(NamedTuple):
+    """When an event was traded, told and received: what lateness and saturation are computed from."""
+
+    venue: str
+    symbol: str
+    trade_time: int  # ms
+    event_time: int | None  # ms
+    received_us: int
+
+
+class QualityFacts(Protocol):
+    """What is asked besides about how well a window was recorded."""
+
+    def moments(self, window: Window) -> list[Moment]:
+        """The times of every event of a window, by trade time."""
+        ...
+
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """(venue, what a connection told and lost) in the hours that begin in a window."""
+        ...
+
+    def revisions(self, window: Window) -> list[Revision]:
+        """How final hours of a window changed later, oldest change first."""
+        ...
 
 
 class Facts(Protocol):

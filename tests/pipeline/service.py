@@ -21,6 +21,7 @@ from rekt.stores.sqlite import Reader
 def settings_for(ledger: Path, exchange: SimulatorThread, **binance: Any) -> Settings:
     """The settings of a recorder of this exchange; `binance` are keys of that section."""
     given = {
+        "connections": 1,
         "ws_url": exchange.ws_url,
         "um_rest_url": exchange.rest_url,
         "cm_rest_url": exchange.rest_url,

@@ -265,6 +265,7 @@ def test_a_full_queue_pauses_reading_and_drops_nothing(
         running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
     ):
         other = apsw.Connection(str(recorder.ledger))
+        other.set_busy_timeout(5000)
         other.execute("BEGIN IMMEDIATE")
         for number in range(3000):
             exchange.send(payload(number))
@@ -281,6 +282,7 @@ def test_a_cut_of_a_paused_reader_is_our_own_doing(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("rekt.pipeline.committer.LIMIT", 200)
     with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange) as recorder:
         other = apsw.Connection(str(recorder.ledger))
+        other.set_busy_timeout(5000)
         other.execute("BEGIN IMMEDIATE")
         for number in range(1000):
             exchange.send(payload(number))

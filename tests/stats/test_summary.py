@@ -235,6 +235,7 @@ def test_objects_have_the_documented_keys_in_order(ledger: Ledger) -> None:
         ("last_canary", None),
         ("closed", "2023-11-14T22:00:00.000005Z"),
         ("cause", "cut"),
+        ("loss_rate", None),
     ]
     ledger.append(batch(one))
     ledger.append(alive(START - HOUR, START + HOUR, "stopped"))

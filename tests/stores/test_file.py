@@ -142,7 +142,8 @@ def test_is_durable_and_strict(tmp_path: Path) -> None:
     assert connection.pragma("journal_mode") == "wal"
     assert connection.pragma("synchronous") == 2
     assert connection.pragma("application_id") == schema.APPLICATION_ID
-    assert connection.execute("SELECT version FROM migration").get == schema.VERSION == len(schema.MIGRATIONS)
+    applied = connection.execute("SELECT version FROM migration ORDER BY version").fetchall()
+    assert applied == [(version + 1,) for version in range(len(schema.MIGRATIONS))]
     loose = connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND NOT strict")
     assert [name for (name,) in loose if not str(name).startswith("sqlite_")] == []
     connection.close()

@@ -73,7 +73,9 @@ def _table(connections: list[Connection], now: int) -> Table:
             else "never"
         )
         silent = now - (one.last_frame_us or one.opened_us) // 1000 > LOST_MS
-        closed = clean(one.cause or "closed") if one.closed_us else "never told (killed?)" if silent else "open"
+        closed = (
+            clean(one.cause or "closed") if one.closed_us else "never told (killed?)" if silent else "open"
+        )
         table.add_row(
             Text(f"{one.venue} {one.id[:8]}"),
             _common.moment(one.opened_us // 1000),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from rekt.model import HourSummary, Mean
+    from rekt.model import HourSummary, Mean, Quality
 
 TOP = 8  # symbols shown
 GAPS = 5
@@ -45,19 +45,22 @@ def command(
                 "with --each, --from and --to begin on the hour", hint="write them like 2026-07-16T12"
             )
     with _common.ledger(ctx) as ledger:
+        from rekt.stats.quality import quality
+
         found = (_common.summary(ledger, window, now) for window in windows)
         if as_json:
-            from rekt.objects import hour_object
+            from rekt.objects import hour_object, quality_object
 
             for one in found:
-                _common.print_json(hour_object(one))
+                _common.print_json({**hour_object(one), **quality_object(quality(ledger, one.window))})
             return
         with _common.waiting("adding up"):
             summaries = list(found)
+            how = quality(ledger, asked.window) if not each else None
     if each:
         _rows(summaries)
     else:
-        page(_common.console(), summaries[0], now, chosen=asked.chosen)
+        page(_common.console(), summaries[0], now, chosen=asked.chosen, how=how)
 
 
 def _rows(found: list[HourSummary]) -> None:
@@ -85,7 +88,7 @@ def _rows(found: list[HourSummary]) -> None:
     _common.console().print(table)
 
 
-def page(console: Console, one: HourSummary, now: int, *, chosen: bool) -> None:
+def page(console: Console, one: HourSummary, now: int, *, chosen: bool, how: Quality | None = None) -> None:
     """The whole summary for people: a sentence, the sides, the symbols, what it rests on."""
     from rich.table import Table
     from rich.text import Text
@@ -119,6 +122,12 @@ def page(console: Console, one: HourSummary, now: int, *, chosen: bool) -> None:
         console.print()
     for line in _basis(one, name):
         console.print(line)
+    if how is not None:
+        for line in _quality(how):
+            console.print(line)
+    console.print(
+        Text("A lower bound: Binance tells at most one liquidation per symbol and second.", style="dim")
+    )
 
 
 def _headline(one: HourSummary) -> Text:
@@ -186,9 +195,38 @@ def _basis(one: HourSummary, name: str) -> list[Text]:
     ]
     if known:
         lines.append(Text("Compared: " + ", ".join(known)))
-    lines.append(
-        Text("A lower bound: Binance tells at most one liquidation per symbol and second.", style="dim")
-    )
+    return lines
+
+
+def _quality(how: Quality) -> list[Text]:
+    """How well it was recorded: lag, losses, symbols at the venue's limit, changes after it was final."""
+    from rich.text import Text
+
+    from rekt.log import clean
+
+    lines = []
+    if how.lag:
+        lines.append(
+            Text(f"Received {how.lag.p50 / 1000:.2f} s after it was sent (p99 {how.lag.p99 / 1000:.2f} s).")
+        )
+    told, lost = sum(loss.told for loss in how.losses), sum(loss.lost for loss in how.losses)
+    if told:
+        missed = f"; both missed about {how.missed_by_all:.1f}" if how.missed_by_all else ""
+        lines.append(
+            Text(f"One connection alone lost {lost / (told + lost):.2%} of what another told{missed}.")
+        )
+    if how.saturated:
+        some = ", ".join(clean(one.symbol) for one in how.saturated[:3])
+        plural = "symbols were" if len(how.saturated) > 1 else "symbol was"
+        lines.append(Text(f"{len(how.saturated):,} {plural} at the venue's limit of one a second: {some}."))
+    for revision in how.revisions[-3:]:
+        change = f"{revision.count_before:,} to {revision.count_after:,}"
+        lines.append(
+            Text(
+                f"Changed after it was final ({clean(revision.reason)}): {change} liquidations.",
+                style=_common.WARN,
+            )
+        )
     return lines
 
 

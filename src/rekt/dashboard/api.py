@@ -102,7 +102,7 @@ async def _liquidations(context: Context, request: Request, asked: dict[str, Any
 
 
 async def _summary(context: Context, _: Request, asked: dict[str, Any]) -> Response:
-    return json(await context.numbers.summary_json(asked["hour"], asked["window"]))
+    return json(await context.numbers.summary_json(asked["hour"], asked["window"], asked["quality"]))
 
 
 async def _buckets(context: Context, _: Request, asked: dict[str, Any]) -> Response:
@@ -156,7 +156,7 @@ ENDPOINTS = (
         _liquidations,
     ),
     Endpoint(
-        f"{PREFIX}/summary", (p.HOUR_START, p.ROLLING), "Hour",
+        f"{PREFIX}/summary", (p.HOUR_START, p.ROLLING, p.QUALITY), "Hour",
         "The numbers of an hour, or of the time up to now; without either, of the hour that ended last.", _summary,
     ),
     Endpoint(

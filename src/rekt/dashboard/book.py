@@ -14,14 +14,14 @@ from typing import Protocol, TypeVar
 
 from rekt.errors import LedgerError
 from rekt.model import Connection, Liquidation, Side, Window
-from rekt.store import Counters, Facts, Row, Run
+from rekt.store import Counters, Facts, QualityFacts, Row, Run
 
 THREADS = 4
 Place = tuple[int, bytes]  # trade time, uid
 T = TypeVar("T")
 
 
-class Book(Facts, Protocol):
+class Book(Facts, QualityFacts, Protocol):
     """A ledger, for reading."""
 
     path: Path

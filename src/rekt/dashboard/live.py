@@ -19,7 +19,7 @@ from rekt.dashboard.numbers import Numbers, encode, event_object
 from rekt.errors import RektError
 from rekt.fields import DAY, HOUR
 from rekt.model import Window
-from rekt.objects import hour_object, liquidation_object
+from rekt.objects import liquidation_object
 from rekt.store import Row
 
 log = logging.getLogger("rekt.dashboard")
@@ -198,8 +198,8 @@ class Live:
         now = self._numbers.source.clock_ms()
         start = now - now % HOUR
         for name, begin in (("hour closed", start - HOUR), ("hour running", start)):
-            summary = await self._numbers.summary(Window(begin, begin + HOUR))
-            self._note(name, encode(hour_object(summary)))
+            window = Window(begin, begin + HOUR)
+            self._note(name, encode(await self._numbers.hour(window, window)))
 
 
 def _encoded(rows: list[Row]) -> tuple[list[int], list[bytes]]:

@@ -14,10 +14,11 @@ import msgspec
 from rekt.dashboard.book import Book, Shelf
 from rekt.fields import DAY, HOUR, iso_ms, money
 from rekt.model import HourSummary, Window
-from rekt.objects import gap_object, hour_object, largest_object, tally_object
+from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
 from rekt.posts.compose import Template, compose
 from rekt.stats import coverage as proof
 from rekt.stats.normal import History, Key, Normal
+from rekt.stats.quality import quality
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
 from rekt.stats.summary import ENOUGH, added_up, summarise
@@ -57,6 +58,7 @@ class Numbers:
         self.source = source
         self.shelf = shelf
         self._kept: dict[object, tuple[float, asyncio.Task[bytes]]] = {}
+        self._qualities: dict[object, tuple[float, Object]] = {}
         self._history: History | None = None
 
     async def kept(self, key: object, make: Callable[[], Awaitable[bytes]], seconds: float = KEPT_S) -> bytes:
@@ -74,7 +76,23 @@ class Numbers:
         now = self.source.clock_ms()
         return await self.shelf.ask(lambda book: summarise(book, window, now, settle=self.source.settle))
 
-    async def summary_json(self, hour: int | None, length: int | None) -> bytes:
+    async def quality(self, window: Window, key: object) -> Object:
+        """How well a window was recorded. It looks at each event: what took long is kept for long."""
+        held = self._qualities.get(key)
+        began = time.monotonic()
+        if held is None or began >= held[0]:
+            found = await self.shelf.ask(lambda book: quality_object(quality(book, window)))
+            took = time.monotonic() - began
+            held = self._qualities[key] = (time.monotonic() + max(KEPT_S, 50 * took), found)
+            if len(self._qualities) > KEPT_ANSWERS:
+                self._qualities = {key: held}
+        return held[1]
+
+    async def hour(self, window: Window, key: object) -> Object:
+        """The object *hour*, with how well it was recorded."""
+        return {**hour_object(await self.summary(window)), **await self.quality(window, key)}
+
+    async def summary_json(self, hour: int | None, length: int | None, full: bool) -> bytes:
         """The object *hour*: of the hour asked for, of the time up to now, or of the hour that ended last."""
 
         async def make() -> bytes:
@@ -85,9 +103,10 @@ class Numbers:
                 window = Window(now - length, now)
             else:
                 window = Window(now - now % HOUR - HOUR, now - now % HOUR)
-            return encode(hour_object(await self.summary(window)))
+            key = length if hour is None and length is not None else window
+            return encode(await self.hour(window, key) if full else hour_object(await self.summary(window)))
 
-        return await self.kept(("summary", hour, length), make)
+        return await self.kept(("summary", hour, length, full), make)
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""

@@ -16,6 +16,7 @@ OPTIONAL_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 DOLLARS: Schema = {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{6}$"}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+NUMBER: Schema = {"type": "number"}
 SIDE: Schema = {"type": "string", "enum": ["long", "short"]}
 
 
@@ -67,12 +68,25 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Tally": _object(**TALLY),
     "Gap": _object(start=TIME, end=TIME, cause=TEXT, venue=TEXT),
+    "Revision": _object(
+        hour=TIME, seen=TIME, reason=TEXT, before=_ref("Tally"), after=_ref("Tally"),
+    ),
     "Hour": _object(
         hour=OPTIONAL_TIME, from_=TIME, to=TIME, count=COUNT, unknown_count=COUNT, total_usd=DOLLARS,
         largest=_maybe(_ref("Largest")), long=_ref("Tally"), short=_ref("Tally"),
         by_symbol=_list(_object(symbol=TEXT, **TALLY)), by_venue=_list(_object(venue=TEXT, **TALLY)),
         coverage=SHARE, gaps=_list(_ref("Gap")), final={"type": "boolean"},
         compared=_object(hour_before=MEAN, mean_24h=MEAN, mean_7d=MEAN),
+    ),
+    "Quality": _object(
+        loss_rate=_list(_object(connection=TEXT, venue=TEXT, told=COUNT, lost=COUNT, loss_rate=SHARE)),
+        missed_by_all={"type": ["number", "null"], "minimum": 0},
+        lag_ms=_maybe(_object(p50=NUMBER, p95=NUMBER, p99=NUMBER)),
+        saturated_count={"type": ["integer", "null"], "minimum": 0},
+        saturated=_maybe(_list(_object(
+            symbol=TEXT, venue=TEXT, seconds=COUNT, longest_run=COUNT, saturation=SHARE,
+        ))),
+        revisions=_list(_ref("Revision")),
     ),
     "Buckets": _object(
         from_=TIME, to=TIME, step_seconds=COUNT,
@@ -100,6 +114,7 @@ SCHEMAS: Mapping[str, Schema] = {
         connections=_list(_object(
             id=TEXT, venue=TEXT, url=TEXT, opened=TIME, first_frame=OPTIONAL_TIME, last_frame=OPTIONAL_TIME,
             last_canary=OPTIONAL_TIME, closed=OPTIONAL_TIME, cause=OPTIONAL,
+            loss_rate=_maybe(SHARE),
         )),
         recording={"type": "boolean"},
         ledger=_object(path=TEXT, bytes=COUNT, rows=COUNT, last_trade_time=OPTIONAL_TIME),
@@ -114,6 +129,12 @@ SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(error=TEXT, hint=OPTIONAL),
 }  # fmt: skip
 
+def _with_quality(hour: Schema, quality: Schema) -> Schema:
+    """The object Hour; what Quality adds is left out where it was not asked for."""
+    return {**hour, "properties": {**hour["properties"], **quality["properties"]}}
+
+
+SCHEMAS = {**SCHEMAS, "Hour": _with_quality(SCHEMAS["Hour"], SCHEMAS["Quality"])}
 ERRORS = {
     "400": "A parameter is wrong, unknown or given twice.",
     "401": "A token is needed, as `Authorization: Bearer …`.",

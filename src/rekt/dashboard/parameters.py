@@ -101,6 +101,9 @@ HOUR_START = _pattern(
 ROLLING = _choice("window", WINDOWS, "The time up to now, of this length.")
 LENGTH = _choice("window", LENGTHS, "The time up to now, of this length; `from` and `to` go before it.", "24h")
 SYMBOL_WINDOW = _choice("window", WINDOWS, "The time up to now, of this length.", "24h")
+QUALITY = _choice(
+    "quality", {"yes": True, "no": False}, "Whether to say how well it was recorded, too (looks at each event).", "yes"
+)  # fmt: skip
 STEP = _choice("step", STEPS, "Length of a bucket.", "1h")
 VENUE = _name("venue", "Only this venue.")
 SYMBOL = _name("symbol", "Only this symbol, as the venue spells it.")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rekt.model import Connection, Instrument, Liquidation, Quarantined, Span
+from rekt.model import ClockChange, Connection, Delivery, Instrument, Liquidation, Quarantined, Span
 from rekt.store import Appended, Batch, Settled
 
 log = logging.getLogger("rekt.committer")
@@ -35,6 +35,8 @@ class Change:
     spans: tuple[Span, ...] = ()
     instruments: tuple[Instrument, ...] = ()
     settled: tuple[Settled, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    clock: tuple[ClockChange, ...] = ()
 
 
 Item = tuple[Liquidation, ...] | Quarantined | Change
@@ -83,6 +85,8 @@ def fold(run: str, items: list[Item]) -> Batch:
             spans.update(((span.connection, span.start_ms), span) for span in item.spans)
             batch.instruments.extend(item.instruments)
             batch.settled.extend(item.settled)
+            batch.deliveries.extend(item.deliveries)
+            batch.clock.extend(item.clock)
         elif isinstance(item, Quarantined):
             batch.quarantined.append(item)
         else:
@@ -107,12 +111,16 @@ class Committer:
         durable: Callable[[Appended], None] = lambda _: None,
         room: Callable[[], None] = lambda: None,
         limit: int | None = None,
+        reason: str = "late event",
+        settle_ms: int = 3_000,
     ) -> None:
         self._store = store
         self._run = run
         self._durable = durable
         self._room = room
         self._limit = LIMIT if limit is None else limit
+        self._reason = reason  # why an event would change an hour that is final already
+        self._settle_ms = settle_ms
         self._items: deque[Item] = deque()
         self._extra_put = 0  # weight beyond one an item; written by the producer only
         self._extra_taken = 0  # the same, written by the committer only
@@ -197,6 +205,11 @@ class Committer:
 
     def _commit(self, items: list[Item]) -> bool:
         batch = fold(self._run, items)
+        batch.reason, batch.settle_ms, batch.now_ms = (
+            self._reason,
+            self._settle_ms,
+            time.time_ns() // 1_000_000,
+        )
         attempt = 0
         appended: Appended | None = None
         while appended is None:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from rekt.model import Connection as ConnectionFact
+from rekt.pipeline.clock import Clocks, ClockWatch, read_clocks
 from rekt.pipeline.life import Life
 from rekt.wire.connection import Connection
 from rekt.wire.frame import Frame
 
 Reader = Callable[["Link", list[Frame]], None]
+_BROKEN = frozenset({"cut", "stall", "mis-routed"})
+AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
 
 
 class Link:
     """Runs one open connection to its end.
 
-    The canary watch is suspended while reading is paused, and starts anew when it resumes. `clock_us` tells the time
-    of day (µs since 1970).
+    The canary watch is suspended while reading is paused, and starts anew when it resumes. An end that comes just
+    after this process was away (the machine slept, or it was stopped) has the cause `machine asleep`.
     """
 
     def __init__(
@@ -28,23 +30,27 @@ class Link:
         fact: ConnectionFact,
         timeout_s: float,
         read: Reader,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        read_clocks: Callable[[], Clocks] = read_clocks,
     ) -> None:
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
+        self.seen = self.opened  # loop time of the latest frames
         self.proved = asyncio.Event()  # the first canary came
         self.ended = asyncio.Event()
         self.detail = ""
         self._connection = connection
         self._timeout_s = timeout_s
         self._read = read
-        self._clock_us = clock_us
+        self._read_clocks = read_clocks
+        self._clocks = ClockWatch(read_clocks)
+        self._away = -1e9  # loop time when this process came back from having been away
         self.paused = False
         self._tasks = [asyncio.create_task(self._consume()), asyncio.create_task(self._watch())]
 
     def tick(self, received_us: int, venue_ms: int | None) -> None:
         """A canary came: the feed is alive and routed."""
         self._proof = asyncio.get_running_loop().time()
+        self._look_at_clocks()
         self.life.tick(received_us, venue_ms)
         if not self.proved.is_set():
             self.proved.set()
@@ -62,6 +68,11 @@ class Link:
             self._proof = asyncio.get_running_loop().time()
             self._connection.resume()
 
+    @property
+    def name(self) -> str:
+        """The connection's id in the ledger."""
+        return self.life.connection.id
+
     async def close(self, cause: str) -> None:
         """End it in order, with this cause."""
         await self._connection.close(cause)
@@ -75,14 +86,22 @@ class Link:
         connection, life = self._connection, self.life
         try:
             async for frames in connection.batches():
+                self.seen = asyncio.get_running_loop().time()
                 life.frames(frames[0].received_us, frames[-1].received_us)
                 self._read(self, frames)
         finally:
             end = connection.disconnected
             cause, self.detail = (end.cause, end.detail) if end is not None else ("stopped", "")
-            life.close(self._clock_us(), cause)
+            self._look_at_clocks()
+            if cause in _BROKEN and asyncio.get_running_loop().time() - self._away < self._timeout_s + AWAY_S:
+                cause = "machine asleep"
+            life.close(round(self._read_clocks().day * 1e6), cause)
             self.ended.set()
             self._tasks[1].cancel()
+
+    def _look_at_clocks(self) -> None:
+        if any(change.kind == "asleep" for change in self._clocks.changes()):
+            self._away = asyncio.get_running_loop().time()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -92,6 +111,7 @@ class Link:
             now = loop.time()
             if now - due > LATE_S:  # frames that came meanwhile wait in the buffers: look at them first
                 self._proof = now - self._timeout_s + LATE_S
+                self._away = now
             elif not self.paused and now - self._proof >= self._timeout_s:
                 self.leave("stall" if self.life.ticked else "mis-routed")
                 return

@@ -20,7 +20,9 @@ from rekt.config import Section
 from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
 from rekt.model import Liquidation, Quarantined
+from rekt.pipeline.clock import ClockWatch
 from rekt.pipeline.committer import Change, Committer
+from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
 from rekt.pipeline.link import Link
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
@@ -34,6 +36,7 @@ log = logging.getLogger("rekt.recorder")
 FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of coverage
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
+APART_S = 0.5  # between the starts of two connections
 REMIND_S = 300.0  # a venue that stays out of reach is told again so often
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
@@ -85,6 +88,8 @@ class Recorder:
         self._paused = False
         self._told_trouble = 0.0
         self._doubts: set[str] = set()  # decoder failures told already
+        self._deliveries = Deliveries()
+        self._clocks = ClockWatch()
 
     async def run(self) -> None:
         """Record until `stop`; on return every connection is closed and its end is with the committer."""
@@ -131,6 +136,7 @@ class Recorder:
     def _read(self, link: Link, frames: list[Frame]) -> None:
         decode, put, reference = self.venue.decode, self._committer.put, self._reference
         full = False
+        several = self._alive_links() if len(self.links) > 1 else []
         for frame in frames:
             received_us, data = frame
             try:
@@ -144,6 +150,8 @@ class Recorder:
                     full = put(decoded)
                     self.last_event_us = received_us
                     for event in decoded:
+                        if several:
+                            self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)
                         if event.notional is None:
                             self._has_unsettled = True
                         if event.symbol not in reference.instruments:
@@ -164,6 +172,9 @@ class Recorder:
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
             for other in self.links:
                 other.pause()
+
+    def _alive_links(self) -> list[str]:
+        return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
     def _quarantine(self, link: Link, frame: Frame, reason: str) -> bool:
         kind = reason.partition(":")[0]
@@ -197,6 +208,7 @@ class Recorder:
     async def _lane(self, endpoint: Endpoint, number: int, lanes: int) -> None:
         """Never ends: a fault of ours costs this lane seconds, and the others nothing."""
         backoff = Backoff()
+        await asyncio.sleep(number * APART_S)
         while True:
             try:
                 await self._keep(endpoint, number, lanes, backoff)
@@ -270,6 +282,9 @@ class Recorder:
         return link
 
     def _out_of_reach(self, error: RektError) -> None:
+        if self._alive_links():
+            log.warning("%s: a further connection could not be opened: %s", self.venue.name, error.message)
+            return
         now = time.monotonic()
         if self.reach_trouble != error.message or now - self._told_trouble > REMIND_S:
             self._told_trouble = now

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rekt.fields import iso_ms
-from rekt.model import Connection, Window
+from rekt.model import Connection, Delivery, Window
 from rekt.objects import connection_object
+from rekt.stats.quality import add_up
 from rekt.store import Counters, Run
+
+ALWAYS = Window(0, 1 << 62)
 
 
 class Kept(Protocol):
@@ -26,6 +29,10 @@ class Kept(Protocol):
 
     def connections(self, window: Window | None) -> list[Connection]:
         """Connections, oldest first."""
+        ...
+
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """What each connection told and lost."""
         ...
 
     def rows(self) -> int:
@@ -49,10 +56,11 @@ def status_object(
     `recent` leaves out connections whose life does not touch that time.
     """
     last = ledger.last_trade_time()
+    losses = {loss.connection: loss for loss in add_up(ledger.deliveries(recent or ALWAYS))}
     return {
         "runs": len(ledger.runs()),
         "counters": ledger.counters()._asdict(),
-        "connections": [connection_object(connection) for connection in ledger.connections(recent)],
+        "connections": [connection_object(one, losses.get(one.id)) for one in ledger.connections(recent)],
         "recording": recording,
         "ledger": {
             "path": str(ledger.path),

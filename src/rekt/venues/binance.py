@@ -99,7 +99,9 @@ _KEYS = {
     "um_rest_url": Key("text", "https://fapi.binance.com", "origin of the USD-M instruments document"),
     "cm_rest_url": Key("text", "https://dapi.binance.com", "origin of the COIN-M instruments document"),
     "canary_timeout": Key("number", "5", "seconds without a canary tick until a feed counts as dead"),
-    "connections": Key("whole", "1", "connections kept open at the same time"),
+    "connections": Key(
+        "whole", "2", "connections kept open at the same time; what one loses, another may have"
+    ),
     "renew_after": Key(
         "number", "84600", "seconds until a connection is renewed (Binance cuts it after 86400)"
     ),

@@ -54,6 +54,16 @@ function drawRunning() {
   running.replaceChildren(...parts);
 }
 
+/** Symbols at the venue's limit: of the running hour, or of the one that ended. */
+function drawSaturated() {
+  const one = open?.saturated_count ? open : closed;
+  const place = document.getElementById("saturated");
+  place.hidden = !one?.saturated_count;
+  if (place.hidden) return;
+  place.textContent = `${plural(one.saturated_count, "symbol")} ${one.saturated_count === 1 ? "was" : "were"} at that limit ${one === open ? "this hour" : `in the hour to ${minute(Date.parse(one.to))}`}.`;
+  place.title = one.saturated.slice(0, 15).map((symbol) => `${shown(symbol.symbol)}: ${symbol.longest_run} seconds running`).join("\n");
+}
+
 function drawCard(card, one) {
   card.querySelector("h3").replaceChildren(card.dataset.window.replace("h", " h"),
     one.coverage < 0.98 ? make("span", "warn", `${percent(one.coverage)} recorded`, one.gaps.map((gap) => `${gap.start.slice(11, 16)}, ${length(Date.parse(gap.end) - Date.parse(gap.start))}: ${gap.cause}`).slice(0, 12).join("\n")) : "");
@@ -74,19 +84,15 @@ on("hour", (one) => {
   if (Date.parse(one.to) > Date.now()) open = one;
   else if (!closed || one.from >= closed.from) { closed = one; drawClosed(); }
   drawRunning();
+  drawSaturated();
 });
 
 export function start() {
   const cards = [...document.querySelectorAll(".card")];
   every(() => (fresh ? 2 : 8), async () => {
     fresh = false;
-    const found = await Promise.all(cards.map((card) => ask(`summary?window=${card.dataset.window}`)));
+    const found = await Promise.all(cards.map((card) => ask(`summary?window=${card.dataset.window}&quality=no`)));
     cards.forEach((card, index) => drawCard(card, found[index]));
-    if (found[0].saturated_symbols !== undefined) {
-      const place = document.getElementById("saturated");
-      place.hidden = false;
-      place.textContent = `${plural(found[0].saturated_symbols, "symbol")} at that limit in the last hour.`;
-    }
   })();
   ask("summary").then((one) => { if (!closed) { closed = one; drawClosed(); drawRunning(); } }, () => {});
 }

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
+from rekt.fields import HOUR
 from rekt.model import Feed, Liquidation, Quarantined
 from rekt.store import Appended, Batch, Run, Settled
-from rekt.stores.sqlite.fold import INSERT, UPDATE, UPDATE_LARGEST, fold, settle
+from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE, UPDATE_LARGEST, fold, settle
 from rekt.stores.sqlite.schema import BUSY_MS, failure, open_writer
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ URGENT_PAGES = 4000  # 16 MiB: copied before the next batch
 CUT_PAGES = 16_000  # 64 MiB: readers or another recorder kept it from starting over: wait for them
 CUT_MS = 1000  # so long at most
 FRAME_BYTES = 64 << 10  # of a quarantined frame
+CLOSED_MS = 120_000  # an hour is final so long after its end, by the clock; see stats.coverage
 QUARANTINE_ROWS = 10_000
 QUARANTINE_BYTES = 64 << 20
 
@@ -41,7 +43,7 @@ CHUNK = 100  # rows of one statement: Python's lock is let go for all of them at
 
 def _inserting(rows: int) -> str:
     values = ", ".join(["(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"  # noqa: S608
+    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"
 
 
 _INSERT, _INSERT_CHUNK = _inserting(1), _inserting(CHUNK)
@@ -62,6 +64,19 @@ _INSTRUMENT = """
     INSERT INTO instrument VALUES(?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET market = excluded.market, base = excluded.base, quote = excluded.quote,
         contract_size = excluded.contract_size, seen_us = excluded.seen_us WHERE excluded.seen_us >= seen_us"""
+_DELIVERY = """
+    INSERT INTO delivery(connection, hour, told, lost) VALUES(?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET told = told + excluded.told, lost = lost + excluded.lost"""
+_REVISION = """
+    INSERT INTO revision VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET seen_us = excluded.seen_us, count_after = excluded.count_after,
+        dollars_after = excluded.dollars_after, micros_after = excluded.micros_after"""
+_HOUR = """
+    SELECT coalesce(sum(count), 0), coalesce(sum(dollars), 0), coalesce(sum(micros), 0) FROM bucket
+    WHERE scope = 1 AND start = ?"""
+_CROSSED = """
+    SELECT 1 FROM span WHERE end_ms >= ?2 AND start_ms < ?2 AND connection IN (
+        SELECT connection FROM span WHERE end_ms >= ?1 - 86400000 AND start_ms < ?1) LIMIT 1"""
 _QUARANTINE = """
     INSERT INTO quarantine(run, venue, connection, received_us, reason, size, kept_bytes, data)
     VALUES(?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1), 0)
@@ -166,14 +181,17 @@ class Ledger:
         execute("BEGIN IMMEDIATE")
         try:
             done, refused = self._insert_each(batch) if each else self._insert(batch)
-            refused += many(self._settle, batch.settled)
+            refused += many(partial(self._settle, batch), batch.settled)
             for sql, facts in (
                 (_CONNECTION, batch.connections),
                 (_SPAN, batch.spans),
                 (_INSTRUMENT, batch.instruments),
+                (_DELIVERY, batch.deliveries),
             ):
                 if facts:
                     refused += many(partial(execute, sql), facts)
+            for change in batch.clock:
+                execute("INSERT INTO clock_change VALUES(?, ?, ?, ?)", (batch.run, *change))
             if batch.quarantined or refused:
                 self._quarantine(batch.run, [*batch.quarantined, *refused])
             quarantined = len(batch.quarantined) + done.quarantined
@@ -221,7 +239,7 @@ class Ledger:
             connection.execute(_INSERT_CHUNK, list(chain.from_iterable(rows[start : start + CHUNK])))
         connection.executemany(_INSERT, rows[whole:])
         if connection.total_changes() - before == len(rows):
-            self._roll_up(fold(rows))
+            self._roll_up(fold(rows), batch, batch.reason)
             return Appended(len(frames), 0, events), []
         found = connection.execute("SELECT trade_time, uid FROM liquidation WHERE seq > ?", (last or 0,))
         fresh = set(cast("list[tuple[int, bytes]]", found.fetchall()))
@@ -234,7 +252,7 @@ class Ledger:
                     fresh.remove(key)
                     new.append(event)
             stored += len(fresh) < had
-        self._roll_up(fold(self._rows(new)))
+        self._roll_up(fold(self._rows(new)), batch, batch.reason)
         return Appended(stored, len(frames) - stored, new), []
 
     def _insert_each(self, batch: Batch) -> tuple[Appended, list[Quarantined]]:
@@ -262,7 +280,7 @@ class Ledger:
                 spoilt += 1
             else:
                 duplicate += 1
-        self._roll_up(fold(rows))
+        self._roll_up(fold(rows), batch, batch.reason)
         return Appended(stored, duplicate, new, spoilt), refused
 
     def _rows(self, events: list[Liquidation]) -> list[Row]:
@@ -277,8 +295,28 @@ class Ledger:
                 feeds[feed] = cast("int", execute(f"SELECT id FROM feed WHERE {where}", feed).get)  # noqa: S608
             return [(feeds[event[0]], *event[1:]) for event in events]
 
-    def _roll_up(self, changes: Changes) -> None:
-        """Add to the buckets: those known to be there by UPDATE, which takes half as long as an upsert."""
+    def _roll_up(self, changes: Changes, batch: Batch, reason: str) -> None:
+        """Add to the buckets; of hours that were final already the numbers before and after are kept."""
+        final = [key[1] for key in changes.sums if key[0] == SCOPES["hour"] and self._is_final(key[1], batch)]
+        hours = sorted(set(final))
+        before = [self._connection.execute(_HOUR, (hour,)).fetchone() for hour in hours]
+        self._add(changes)
+        for hour, was in zip(hours, before, strict=True):
+            now = self._connection.execute(_HOUR, (hour,)).fetchone()
+            values = (hour, batch.run, reason, batch.now_ms * 1000, *(was or (0, 0, 0)), *(now or (0, 0, 0)))
+            self._connection.execute(_REVISION, values)
+
+    def _is_final(self, hour: int, batch: Batch) -> bool:
+        """Whether an hour's numbers were closed when this batch was given; see stats.coverage.final."""
+        end = hour + HOUR
+        if batch.now_ms < end + batch.settle_ms:
+            return False
+        if batch.now_ms >= end + CLOSED_MS:
+            return True
+        return self._connection.execute(_CROSSED, (end, end + batch.settle_ms)).get is not None
+
+    def _add(self, changes: Changes) -> None:
+        """Those known to be there by UPDATE, which takes half as long as an upsert."""
         sums, largest = changes
         known, connection = self._buckets, self._connection
         there = [(*sums[key], *key) for key in sums if key in known]
@@ -295,7 +333,7 @@ class Ledger:
             known |= fresh
         connection.executemany(UPDATE_LARGEST, largest)
 
-    def _settle(self, settled: Settled) -> None:
+    def _settle(self, batch: Batch, settled: Settled) -> None:
         """A row whose notional is learnt gets it and a new seq, so that cursors see it; its buckets are put right."""
         found = self._connection.execute(
             "UPDATE liquidation SET notional = ?3, basis = ?4, seq = (SELECT max(seq) + 1 FROM liquidation)"
@@ -303,7 +341,7 @@ class Ledger:
             settled,
         ).fetchall()
         for _seq, *row in found:
-            self._roll_up(settle(tuple(row)))
+            self._roll_up(settle(tuple(row)), batch, "late size")
 
     def _quarantine(self, run: str, frames: list[Quarantined]) -> None:
         self._connection.executemany(

@@ -16,16 +16,19 @@ from rekt.fields import DAY, HOUR
 from rekt.model import (
     MICRO,
     Bucket,
+    ClockChange,
     Connection,
+    Delivery,
     Feed,
     Instrument,
     Largest,
     Liquidation,
     Quarantined,
+    Revision,
     Side,
     Window,
 )
-from rekt.store import Alive, Counters, Row, Run, Scope
+from rekt.store import Alive, Counters, Moment, Row, Run, Scope
 from rekt.stores.sqlite.copy import backup
 from rekt.stores.sqlite.fold import MINUTE, SCOPES
 from rekt.stores.sqlite.newest import Place, filters, page
@@ -183,6 +186,51 @@ class Reader:
             " SELECT venue FROM v WHERE venue IS NOT NULL UNION SELECT venue FROM feed ORDER BY 1"
         )
         return [venue for (venue,) in found]
+
+    # how well it was recorded
+
+    def moments(self, window: Window) -> list[Moment]:
+        """The times of every event of a window, by trade time."""
+        found: list[Moment] = []
+        for step in _steps(window, 5 * MINUTE):
+            found += [
+                Moment(*row)
+                for row in self._rows(
+                    f"SELECT f.venue, l.symbol, l.trade_time, l.event_time, l.received_us {_FROM}"
+                    " WHERE l.trade_time >= ? AND l.trade_time < ? ORDER BY l.trade_time",
+                    *step,
+                )
+            ]
+        return found
+
+    def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
+        """(venue, what a connection told and lost) in the hours that begin in a window."""
+        return [
+            (venue, Delivery(*row))
+            for venue, *row in self._rows(
+                "SELECT c.venue, d.connection, d.hour, d.told, d.lost FROM delivery d JOIN connection c"
+                " ON c.id = d.connection WHERE d.hour >= ? AND d.hour < ? ORDER BY d.hour, c.opened_us, c.id",
+                *window,
+            )
+        ]
+
+    def revisions(self, window: Window) -> list[Revision]:
+        """How final hours of a window changed later, oldest change first."""
+        return [
+            Revision(hour, seen_us, reason, before, after, d1 * MICRO + m1, d2 * MICRO + m2)
+            for hour, seen_us, reason, before, after, d1, m1, d2, m2 in self._rows(
+                "SELECT hour, seen_us, reason, count_before, count_after, dollars_before, micros_before, dollars_after,"
+                " micros_after FROM revision WHERE hour >= ? AND hour < ? ORDER BY seen_us",
+                *window,
+            )
+        ]
+
+    def clock_changes(self) -> list[ClockChange]:
+        """How the time of day moved while a recorder was at work, oldest first."""
+        return [
+            ClockChange(*row)
+            for row in self._rows("SELECT at_us, seconds, kind FROM clock_change ORDER BY at_us")
+        ]
 
     # the events
 

@@ -70,6 +70,19 @@ MIGRATIONS: tuple[str, ...] = (
         received_us INTEGER NOT NULL, reason TEXT NOT NULL, size INTEGER NOT NULL, kept_bytes INTEGER NOT NULL,
         data BLOB NOT NULL) STRICT;
     """,
+    """
+    -- What each connection told and lost of the events of an hour, while another was alive beside it.
+    CREATE TABLE delivery(
+        connection TEXT NOT NULL, hour INTEGER NOT NULL, told INTEGER NOT NULL, lost INTEGER NOT NULL,
+        PRIMARY KEY(hour, connection)) STRICT, WITHOUT ROWID;
+    -- An hour that was final and changed: its numbers before the first and after the last change of this run and reason.
+    CREATE TABLE revision(
+        hour INTEGER NOT NULL, run TEXT NOT NULL, reason TEXT NOT NULL, seen_us INTEGER NOT NULL,
+        count_before INTEGER NOT NULL, dollars_before INTEGER NOT NULL, micros_before INTEGER NOT NULL,
+        count_after INTEGER NOT NULL, dollars_after INTEGER NOT NULL, micros_after INTEGER NOT NULL,
+        PRIMARY KEY(hour, run, reason)) STRICT, WITHOUT ROWID;
+    CREATE TABLE clock_change(run TEXT NOT NULL, at_us INTEGER NOT NULL, seconds REAL NOT NULL, kind TEXT NOT NULL) STRICT;
+    """,
 )
 VERSION = len(MIGRATIONS)
 _NEW = "move it away, or name another file under [DATABASE] path"
