@@ -1,6 +1,6 @@
 """Ledgers to look at: an empty one, a normal day, a crash, a gap, hostile names. Run by hand it makes one.
 
-    python -m tests.dashboard.scenes crash FILE [--rows N]
+python -m tests.dashboard.scenes crash FILE [--rows N]
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def event(rng: random.Random, at: int, symbol: str, price: float, long: bool, scale: float = 1.0) -> Liquidation:
+def event(
+    rng: random.Random, at: int, symbol: str, price: float, long: bool, scale: float = 1.0
+) -> Liquidation:
     """One liquidation of a size as they are: many small ones, few large."""
     usd = min(scale * math.exp(rng.gauss(7.6, 1.9)), 8e6)
     quantity = max(round(usd / price, 3), 0.001)
@@ -88,12 +90,12 @@ def lives(scene: str, now: int, days: float) -> tuple[list[Connection], list[Spa
             at += DAY
         stretches.append((at, open_ends, None))
     connections, spans = [], []
-    for number, (begin, end, cause) in enumerate(stretches):
+    for number, (begin, end, why) in enumerate(stretches):
         name = f"{number:016x}"
-        closed = end * 1000 if cause else None
+        closed = end * 1000 if why else None
         connections.append(
             Connection(name, "r1", "binance", "wss://fstream.binance.com/market/stream", begin * 1000, begin * 1000,
-                       end * 1000, end * 1000, closed, cause)
+                       end * 1000, end * 1000, closed, why)
         )  # fmt: skip
         spans.append(Span(name, begin, end))
     return connections, spans

@@ -21,11 +21,26 @@ def command(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
         ),
     ] = None,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Also show it in the browser, from a process of its own.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="The dashboard's port; 0 takes a free one."
+        ),
+    ] = None,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
     Needs no configuration. Several may run on one ledger at the same time: repeats vanish.
     """
     from rekt.cli._recording import record
+    from rekt.errors import UsageError
 
-    record(_common.settings(ctx), seconds=seconds, tape=tape)
+    serve = None
+    if dashboard:
+        serve = ["serve", *_common.passed_on(ctx), *(["--port", str(port)] if port is not None else [])]
+    elif port is not None:
+        raise UsageError("--port is the dashboard's", hint="add --dashboard")
+    record(_common.settings(ctx), seconds=seconds, tape=tape, dashboard=serve)

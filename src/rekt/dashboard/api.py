@@ -80,9 +80,12 @@ def responder(endpoint: Endpoint, context: Context) -> Callable[[Request], Await
 async def _liquidations(context: Context, request: Request, asked: dict[str, Any]) -> Response:
     form = asked["format"] or formats.acceptable(request.headers.get("accept", ""))
     if form is None:
-        return failed(406, "none of the accepted types can be had", f"known: {', '.join(formats.TYPES.values())}")
+        return failed(
+            406, "none of the accepted types can be had", f"known: {', '.join(formats.TYPES.values())}"
+        )
     window = Window(
-        FIRST.start if asked["from"] is None else asked["from"], FIRST.end if asked["to"] is None else asked["to"]
+        FIRST.start if asked["from"] is None else asked["from"],
+        FIRST.end if asked["to"] is None else asked["to"],
     )
     filters = {name: asked[name] for name in ("venue", "symbol", "side", "min_usd")}
     events, place = await context.numbers.shelf.ask(

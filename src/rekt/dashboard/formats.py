@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rekt.dashboard.numbers import encode
+from rekt.tables import NAMES, of_objects
 
 TYPES: Final[Mapping[str, str]] = {
     "json": "application/json",
@@ -15,10 +16,6 @@ TYPES: Final[Mapping[str, str]] = {
     "csv": "text/csv; charset=utf-8",
     "parquet": "application/vnd.apache.parquet",
 }
-COLUMNS: Final = (
-    "uid", "venue", "market", "symbol", "side", "order_side", "status", "price", "average_price", "price_kind",
-    "sampling", "quantity", "filled_quantity", "notional_usd", "trade_time", "event_time", "received_at",
-)  # fmt: skip
 Object = Mapping[str, Any]
 
 
@@ -60,17 +57,15 @@ def as_csv(items: Sequence[Object]) -> bytes:
     """A header and a line each; unknown is empty."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows([item[column] for column in COLUMNS] for item in items)
+    writer.writerow(NAMES)
+    writer.writerows([item[column] for column in NAMES] for item in items)
     return text.getvalue().encode()
 
 
 def as_parquet(items: Sequence[Object]) -> bytes:
-    """One file, every column as text, exact; the frames of the Python package have types."""
-    import pyarrow as pa
+    """One file, of the same columns and types as `rekt export` writes."""
     import pyarrow.parquet as pq
 
-    table = pa.table({column: pa.array([item[column] for item in items], pa.string()) for column in COLUMNS})
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(of_objects(items), sink, compression="zstd")
     return sink.getvalue()

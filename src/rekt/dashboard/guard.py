@@ -114,7 +114,9 @@ class Guard:
             return failed(429, "too many wrong tokens", "wait a while")
         if "text/html" in headers.get(b"accept", "") and scope["method"] == "GET":
             return RedirectResponse(f"/login?next={quote(path, safe='/')}", 303)
-        answer = failed(401, "a token is needed", "send it as Authorization: Bearer …, or open /login in a browser")
+        answer = failed(
+            401, "a token is needed", "send it as Authorization: Bearer …, or open /login in a browser"
+        )
         answer.headers["WWW-Authenticate"] = "Bearer"
         return answer
 

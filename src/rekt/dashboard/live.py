@@ -25,7 +25,9 @@ from rekt.store import Row
 log = logging.getLogger("rekt.dashboard")
 
 POLL_S: Final = 0.04
-STATUS_S: Final = 1.0  # also the heartbeat: a client that hears nothing for long knows that something is wrong
+STATUS_S: Final = (
+    1.0  # also the heartbeat: a client that hears nothing for long knows that something is wrong
+)
 HOUR_S: Final = 1.0
 PAGE: Final = 1_000  # rows of one read
 KEPT_ROWS: Final = 10_000
@@ -98,7 +100,7 @@ class Live:
             except RektError as error:
                 if error.message != trouble:
                     trouble = error.message
-                    log.error("the live stream can't read the ledger: %s", error)
+                    log.error("the live stream can't read the ledger: %s", error)  # noqa: TRY400 - it says it all
                 more = False
             if not more:
                 await asyncio.sleep(POLL_S)

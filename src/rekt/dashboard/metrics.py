@@ -29,7 +29,10 @@ async def metrics(numbers: Numbers, clients: int) -> str:
         last = book.last_trade_time()
         if last is not None:
             name = "rekt_last_trade_timestamp_seconds"
-            lines += [*_family(name, "gauge", "Trade time of the latest liquidation."), f"{name} {last / 1000:.3f}"]
+            lines += [
+                *_family(name, "gauge", "Trade time of the latest liquidation."),
+                f"{name} {last / 1000:.3f}",
+            ]
         lines += _family("rekt_coverage_ratio", "gauge", "Proved share of the time up to now.")
         ticks = _family("rekt_canary_age_seconds", "gauge", "Since the last sign of life.")
         for venue in book.venues() or sorted(source.settle):

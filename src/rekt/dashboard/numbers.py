@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 
 from rekt.dashboard.book import Book, Shelf
 from rekt.fields import DAY, HOUR, iso_ms, money
-from rekt.model import HourSummary, Window
+from rekt.model import Bucket, HourSummary, Window
 from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
 from rekt.posts.compose import Template, compose
 from rekt.stats import coverage as proof
@@ -125,7 +126,9 @@ class Numbers:
 
         def look(book: Book) -> bytes:
             alive = _alive(book, window, self.source.settle)
-            steps = series(book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 7 * DAY)
+            steps = series(
+                book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 7 * DAY
+            )
             gaps = _gaps(book, window, now, alive)
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "step_seconds": step // 1000,
@@ -166,7 +169,7 @@ class Numbers:
 
         def look(book: Book) -> bytes:
             alive = _alive(book, window, self.source.settle)
-            venues = [
+            venues: list[Object] = [
                 {
                     "venue": venue,
                     "coverage": proof.coverage(spans, window, now),
@@ -201,14 +204,20 @@ class Numbers:
         while True:
             end = self.source.clock_ms() // HOUR * HOUR
             if self._history is None or self._history.end != end:
-                history = History(end)
-                for day in history.days():
-                    history.add(await self.shelf.ask(lambda book, day=day: book.totals(day, "hour_symbol")))  # type: ignore[misc]
-                    await asyncio.sleep(0.02)
-                whole = Window(history.start, history.end)
-                history.prove(await self.shelf.ask(lambda book: _alive(book, whole, self.source.settle)))
-                self._history = history
+                self._history = await self._read_history(History(end))
             await asyncio.sleep(5)
+
+    async def _read_history(self, history: History) -> History:
+        for day in history.days():
+            history.add(await self.shelf.ask(partial(_by_symbol, day)))
+            await asyncio.sleep(0.02)
+        window = Window(history.start, history.end)
+        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.settle)))
+        return history
+
+
+def _by_symbol(window: Window, book: Book) -> list[Bucket]:
+    return book.totals(window, "hour_symbol")
 
 
 async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -24,13 +24,13 @@ class Described(Protocol):
     """What the document needs to know of an endpoint."""
 
     @property
-    def path(self) -> str: ...  # noqa: D102
+    def path(self) -> str: ...
     @property
-    def parameters(self) -> tuple[Parameter, ...]: ...  # noqa: D102
+    def parameters(self) -> tuple[Parameter, ...]: ...
     @property
-    def schema(self) -> str: ...  # noqa: D102
+    def schema(self) -> str: ...
     @property
-    def summary(self) -> str: ...  # noqa: D102
+    def summary(self) -> str: ...
 
 
 def _object(**properties: Schema) -> Schema:
@@ -129,6 +129,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Error": _object(error=TEXT, hint=OPTIONAL),
 }  # fmt: skip
 
+
 def _with_quality(hour: Schema, quality: Schema) -> Schema:
     """The object Hour; what Quality adds is left out where it was not asked for."""
     return {**hour, "properties": {**hour["properties"], **quality["properties"]}}
@@ -167,7 +168,11 @@ def document(endpoints: Iterable[Described], version: str) -> Schema:
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Where [DASHBOARD] token is set."}
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Where [DASHBOARD] token is set.",
+                }
             },
         },
         "security": [{}, {"token": []}],

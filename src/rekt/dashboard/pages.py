@@ -88,7 +88,9 @@ async def login(request: Request, guard: Guard, token: str | None) -> Response:
     given = parse_qs(body.decode("utf-8", "replace"))
     following = _local(given.get("next", ["/"])[0])
     if not guard.may_try(request.client.host if request.client else ""):
-        return HTMLResponse(LOGIN.format(next=escape(following), problem="Too many tries: wait a while."), 429)
+        return HTMLResponse(
+            LOGIN.format(next=escape(following), problem="Too many tries: wait a while."), 429
+        )
     if token is None or not hmac.compare_digest(given.get("token", [""])[0].encode(), token.encode()):
         return HTMLResponse(LOGIN.format(next=escape(following), problem="That is not the token."), 401)
     answer = RedirectResponse(following, 303)

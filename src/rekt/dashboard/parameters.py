@@ -92,14 +92,24 @@ def _cursor(text: str, _now: int) -> tuple[int, bytes]:
 
 
 _TIME_WORDS = "a time such as 2026-07-16, 2026-07-16T12, 2026-07-16T12:30:00Z, now or -24h"
-FROM = _pattern("from", _TIME, "Trade time from which on; everything where it is left out.", parse_time, _TIME_WORDS)
-TO = _pattern("to", _TIME, "Trade time up to which, itself not included; now where it is left out.", parse_time, _TIME_WORDS)
+FROM = _pattern(
+    "from", _TIME, "Trade time from which on; everything where it is left out.", parse_time, _TIME_WORDS
+)
+TO = _pattern(
+    "to",
+    _TIME,
+    "Trade time up to which, itself not included; now where it is left out.",
+    parse_time,
+    _TIME_WORDS,
+)
 HOUR_START = _pattern(
     "hour", rf"{_DATE}{_HOUR}(:00(:00(\.000)?)?Z?)?", "The hour that begins then; goes before `window`.", parse_time,
     "the start of an hour such as 2026-07-16T12",
 )  # fmt: skip
 ROLLING = _choice("window", WINDOWS, "The time up to now, of this length.")
-LENGTH = _choice("window", LENGTHS, "The time up to now, of this length; `from` and `to` go before it.", "24h")
+LENGTH = _choice(
+    "window", LENGTHS, "The time up to now, of this length; `from` and `to` go before it.", "24h"
+)
 SYMBOL_WINDOW = _choice("window", WINDOWS, "The time up to now, of this length.", "24h")
 QUALITY = _choice(
     "quality", {"yes": True, "no": False}, "Whether to say how well it was recorded, too (looks at each event).", "yes"

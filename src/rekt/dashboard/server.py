@@ -41,7 +41,8 @@ class Dashboard:
         self._context = Context(self._numbers, self.live)
         self._token = source.token
         routes = [
-            Route(endpoint.path, responder(endpoint, self._context), methods=["GET"]) for endpoint in ENDPOINTS
+            Route(endpoint.path, responder(endpoint, self._context), methods=["GET"])
+            for endpoint in ENDPOINTS
         ]
         routes += [
             Route(f"{PREFIX}/stream", _Stream(self.live), methods=["GET"]),
@@ -51,7 +52,9 @@ class Dashboard:
             Route("/login", pages.login_form, methods=["GET"]),
             Route("/login", self._login, methods=["POST"]),
         ]
-        inner = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={404: _missing, 405: _wrong})
+        inner = Starlette(
+            routes=routes, lifespan=self._lifespan, exception_handlers={404: _missing, 405: _wrong}
+        )
         self._guard = Guard(inner, token=source.token, hosts=source.hosts, loopback=loopback, rate=rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +100,9 @@ class _Stream:
             await failed(400, "Last-Event-ID is the id of an event of this stream")(scope, receive, send)
             return
         if len(self._live.clients) >= MOST_CLIENTS:
-            await failed(429, f"{MOST_CLIENTS} clients listen already", "try again later")(scope, receive, send)
+            await failed(429, f"{MOST_CLIENTS} clients listen already", "try again later")(
+                scope, receive, send
+            )
             return
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -182,7 +187,7 @@ async def serve(
     if until_eof:
         loop.add_reader(sys.stdin.fileno(), partial(_at_eof, stop, server))
     serving = asyncio.create_task(server.serve([server_socket]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells it in no other way
         await asyncio.sleep(0.01)
     if server.started:
         ready()

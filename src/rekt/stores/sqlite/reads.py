@@ -284,9 +284,7 @@ class Reader:
 
         With a filter that little fits a page may be short, even empty, and not be the last.
         """
-        found, place = page(
-            self._rows, _EVENT, window, before, limit, filters(venue, symbol, side, min_usd)
-        )
+        found, place = page(self._rows, _EVENT, window, before, limit, filters(venue, symbol, side, min_usd))
         return [_event(row) for row in found], place
 
     def after(self, seq: int, limit: int = PAGE) -> list[Row]:
