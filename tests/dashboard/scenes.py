@@ -48,6 +48,16 @@ def event(
     )  # fmt: skip
 
 
+def sized(at: int, symbol: str, usd: float, *, long: bool, number: int) -> Liquidation:
+    """A liquidation of so many dollars."""
+    uid = blake2b(f"{symbol} {at} {number}".encode(), digest_size=16).digest()
+    notional = round(usd * 1e6)
+    return Liquidation(
+        FEED, at, uid, symbol, "SELL" if long else "BUY", "FILLED", "1", "1", f"{usd:.6f}", f"{usd:.6f}", notional, None,
+        at + 1, at * 1000 + 2000,
+    )  # fmt: skip
+
+
 def events(scene: str, now: int, days: float, per_hour: float, seed: int = 1) -> list[Liquidation]:
     """The events of the days up to now."""
     rng = random.Random(seed)
