@@ -84,13 +84,16 @@ def writer(settings: Settings) -> Ledger:
     return Ledger(settings.ledger_path)
 
 
-def dashboard(settings: Settings, host: str) -> Dashboard:
+def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None = None) -> Dashboard:
     """The dashboard's application over the configured ledger, which is made where there is none.
+
+    `rate`: requests a second of one address, and how many at once.
 
     Raises ConfigError for an address that others reach, while no token is set.
     """
     import apsw
 
+    from rekt.dashboard.guard import Rate
     from rekt.dashboard.numbers import Source
     from rekt.dashboard.server import Dashboard, is_loopback
     from rekt.posts.compose import templates
@@ -122,7 +125,7 @@ def dashboard(settings: Settings, host: str) -> Dashboard:
         token=token,
         hosts=(*names, host),
     )
-    return Dashboard(source, loopback=is_loopback(host))
+    return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:

@@ -45,7 +45,9 @@ async def beside(arguments: list[str], line: Callable[[str], None], stop: asynci
                 return
             pause = AGAIN_S[min(tries, len(AGAIN_S) - 1)]
             tries += 1
-            log.error("the dashboard ended (exit code %s); starting it again in %g s", child.returncode, pause)
+            log.error(
+                "the dashboard ended (exit code %s); starting it again in %g s", child.returncode, pause
+            )
             await asyncio.wait([stopping], timeout=pause)
     finally:
         stopping.cancel()

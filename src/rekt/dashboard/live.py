@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, NamedTuple
 
 from rekt.dashboard.numbers import Numbers, encode, event_object
-from rekt.errors import RektError
+from rekt.errors import LedgerError, RektError
 from rekt.fields import DAY, HOUR
 from rekt.model import Window
 from rekt.objects import liquidation_object
@@ -105,10 +105,14 @@ class Live:
             if not more:
                 await asyncio.sleep(POLL_S)
 
-    async def listen(self, last: int | None, receive: Receive, send: Send) -> None:
-        """Serve one client from a place on (None: from now on) until it goes or all ends."""
+    async def place(self, last: int | None) -> int:
+        """Where a client begins: after the last id that it had, or (None) now. Raises LedgerError."""
         newest = await self._numbers.shelf.ask(lambda book: book.last_seq())
-        client = Client(newest if last is None else min(last, newest))
+        return newest if last is None else min(last, newest)
+
+    async def listen(self, place: int, receive: Receive, send: Send) -> None:
+        """Serve one client from a place on until it goes or all ends."""
+        client = Client(place)
         self.clients.add(client)
         watch = asyncio.create_task(_until_gone(receive, client))
         try:
@@ -122,6 +126,9 @@ class Live:
                     await client.wake.wait()
             if not client.gone:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except LedgerError as error:  # the client tries again, from where it was
+            log.warning("a live stream ended: %s", error)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self.clients.discard(client)
             watch.cancel()

@@ -127,7 +127,7 @@ class Numbers:
         def look(book: Book) -> bytes:
             alive = _alive(book, window, self.source.settle)
             steps = series(
-                book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 7 * DAY
+                book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 8 * DAY
             )
             gaps = _gaps(book, window, now, alive)
             return encode({

@@ -26,7 +26,7 @@ from rekt.dashboard.book import Shelf
 from rekt.dashboard.guard import Guard, Rate
 from rekt.dashboard.live import MOST_CLIENTS, Live
 from rekt.dashboard.numbers import Numbers, Source
-from rekt.errors import RektError, UsageError
+from rekt.errors import LedgerError, RektError, UsageError
 
 GRACE_S = 3  # open requests get so long at the end
 
@@ -104,13 +104,18 @@ class _Stream:
                 scope, receive, send
             )
             return
+        try:
+            place = await self._live.place(int(given) if given else None)
+        except LedgerError as error:
+            await failed(503, error.message, error.hint)(scope, receive, send)
+            return
         headers = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._live.listen(int(given) if given else None, receive, send)
+        await self._live.listen(place, receive, send)
 
 
 async def _missing(_: Request, __: Exception) -> Response:

@@ -1,6 +1,6 @@
 // The strip: does each feed live, how complete is what is shown. A dead feed never looks like a calm market.
 
-import { every, ask, now } from "./api.js";
+import { every, ask, now, trouble } from "./api.js";
 import { both, clock, length, make, percent, shown } from "./format.js";
 import { on, silentFor } from "./stream.js";
 
@@ -75,7 +75,9 @@ function feedLine(feed) {
 }
 
 function draw() {
-  if (status) {
+  if (trouble.text) {
+    say(shown(trouble.text));
+  } else if (status) {
     const lines = feeds().map(feedLine);
     venues.replaceChildren(...(lines.length ? lines.map((line) => line.item) : [make("li", "quiet", "nothing was ever recorded: `rekt run` begins")]));
     const dead = lines.filter((line) => !line.live);
