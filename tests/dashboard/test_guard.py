@@ -76,10 +76,11 @@ def test_a_browser_logs_in_once(serve: Serve, recorder: Recorder) -> None:
         assert sent.status_code == 303
         assert sent.headers["location"] == "/login?next=/"
         assert client.post("/login", data={"token": "wrong"}).status_code == 401
+        cookie = ""
         for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example"):
             done = client.post("/login", data={"token": TOKEN, "next": elsewhere})
             assert done.headers["location"] == "/"
-        cookie = done.headers["set-cookie"]
+            cookie = done.headers["set-cookie"]
         assert cookie.startswith(f"{COOKIE}=")
         assert "HttpOnly" in cookie
         assert "SameSite=strict" in cookie

@@ -57,6 +57,11 @@ def liquidations(events: list[Event]) -> list[Event]:
     return [one for one in events if one.name == "liquidation"]
 
 
+def enough(count: int) -> Callable[[list[Event]], bool]:
+    """Whether so many liquidations came."""
+    return lambda events: len(liquidations(events)) >= count
+
+
 def test_without_an_id_the_stream_starts_at_now(serve: Serve, recorder: Recorder) -> None:
     """What was there before is not told; what comes is, with its place as the id."""
     recorder.event("OLDUSDT")
@@ -87,9 +92,7 @@ def test_a_resumed_stream_misses_nothing_and_repeats_nothing(serve: Serve, recor
         recorder.ledger.append(Batch("live", frames=[(one,) for one in events]))
     served = serve()
     for last in (0, 1, 1499, 2498):
-        found = liquidations(
-            read(served.url, lambda events, n=2500 - last: len(liquidations(events)) >= n, last=last)
-        )  # type: ignore[misc]
+        found = liquidations(read(served.url, enough(2500 - last), last=last))
         assert [one.id for one in found] == list(range(last + 1, 2501))
 
 

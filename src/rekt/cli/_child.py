@@ -24,13 +24,8 @@ async def beside(arguments: list[str], line: Callable[[str], None], stop: asynci
     tries = 0
     try:
         while not stop.is_set():
-            try:
-                child = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "rekt", *arguments, "--until-eof",
-                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-                )  # fmt: skip
-            except OSError as error:
-                log.error("the dashboard can't be started: %s; recording goes on without it", error)  # noqa: TRY400
+            child = await _start(arguments)
+            if child is None:
                 return
             reading = asyncio.create_task(_lines(child, line))
             try:
@@ -51,6 +46,17 @@ async def beside(arguments: list[str], line: Callable[[str], None], stop: asynci
             await asyncio.wait([stopping], timeout=pause)
     finally:
         stopping.cancel()
+
+
+async def _start(arguments: list[str]) -> asyncio.subprocess.Process | None:
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "rekt", *arguments, "--until-eof",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        log.error("the dashboard can't be started: %s; recording goes on without it", error)  # noqa: TRY400
+        return None
 
 
 async def _lines(child: asyncio.subprocess.Process, line: Callable[[str], None]) -> None:
