@@ -17,7 +17,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack, overload
 from urllib.parse import urlsplit
 
 from rekt import groups
@@ -40,6 +40,36 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
 
 
+class Where(TypedDict, total=False):
+    """Where to read, and how exact."""
+
+    source: str | Path | None
+    token: str | None
+    config: str | None
+    exact: bool
+
+
+class Wanted(Where, total=False):
+    """Which liquidations."""
+
+    venue: str | None
+    symbol: str | None
+    side: Side | None
+    min_usd: float | str | None
+
+
+@overload
+def liquidations(
+    start: str, end: str | None = None, *, frame: Literal["pandas"] = "pandas", **wanted: Unpack[Wanted]
+) -> pandas.DataFrame: ...
+@overload
+def liquidations(
+    start: str, end: str | None = None, *, frame: Literal["polars"], **wanted: Unpack[Wanted]
+) -> polars.DataFrame: ...
+@overload
+def liquidations(
+    start: str, end: str | None = None, *, frame: Literal["arrow"], **wanted: Unpack[Wanted]
+) -> pyarrow.Table: ...
 def liquidations(
     start: str,
     end: str | None = None,
@@ -70,6 +100,18 @@ def liquidations(
     return _as(_events(window, wanted, source, token, config), frame, exact=exact)
 
 
+@overload
+def hours(
+    start: str, end: str | None = None, *, frame: Literal["pandas"] = "pandas", **where: Unpack[Where]
+) -> pandas.DataFrame: ...
+@overload
+def hours(
+    start: str, end: str | None = None, *, frame: Literal["polars"], **where: Unpack[Where]
+) -> polars.DataFrame: ...
+@overload
+def hours(
+    start: str, end: str | None = None, *, frame: Literal["arrow"], **where: Unpack[Where]
+) -> pyarrow.Table: ...
 def hours(
     start: str,
     end: str | None = None,
