@@ -74,6 +74,7 @@ def main() -> None:
         "REKT_BINANCE_UM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CM_REST_URL": f"http://127.0.0.1:{port}",
         "REKT_BINANCE_CANARY_TIMEOUT": "60",
+        "REKT_BINANCE_CONNECTIONS": "1",  # the sender sends everything to each
     }
     prepare()
     figures = asyncio.run(record(count))

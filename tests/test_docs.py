@@ -6,6 +6,7 @@ import ast
 import configparser
 import doctest
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -24,9 +25,11 @@ from rekt import __version__, app, registry
 from rekt.cli.main import app as command_line
 from rekt.cli.main import main
 from rekt.config import INTERNAL, known_sections, load, variable
+from rekt.errors import FrameError
 from rekt.model import Lag, Loss, Saturation
 from rekt.simulator.__main__ import parser as simulator_parser
 from rekt.stats.coverage import PROCESS_DOWN, STALL
+from rekt.venue import Notice, Reference, Tick, Venue
 from tests.cli.book import fill
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -286,6 +289,42 @@ def strings(node: ast.expr) -> set[str]:
 def test_causes_of_gaps() -> None:
     """Each cause that a gap can have is explained, and no other."""
     assert {names(row[0])[0] for row in rows(SEMANTICS, "gap causes")} == causes()
+
+
+# -- the venue that is shown -------------------------------------------------------------------------------------------
+
+VENUE_PAGE = TEXTS["docs/adding-a-venue.md"]
+
+
+def test_the_protocol_is_explained() -> None:
+    """The table of a venue's parts has each member of the Protocol, and no other."""
+    told = [names(row[0])[0].partition("(")[0] for row in rows(VENUE_PAGE, "Adding a venue")]
+    methods = [name for name in vars(Venue) if not name.startswith("_") and callable(getattr(Venue, name))]
+    assert told == [*inspect.get_annotations(Venue), *methods]
+
+
+def test_the_venue_shown_works(tmp_path: Path) -> None:
+    """The complete venue and its samples run as they stand, and keep the words of the Protocol."""
+    modules = []
+    for number, code in enumerate(blocks(VENUE_PAGE, "python")):
+        file = tmp_path / f"part_{number}.py"
+        file.write_text(code, "utf-8")
+        spec = importlib.util.spec_from_file_location(f"shown_{number}", file)
+        assert spec is not None
+        assert spec.loader is not None
+        modules.append(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(modules[-1])
+    venue: Venue = modules[0].VENUE
+    assert [name for name in inspect.get_annotations(Venue) if not hasattr(venue, name)] == []
+    for sample in modules[1].SAMPLES:
+        decoded = venue.decode(sample.frame, 1_791_565_603_100_000, Reference())
+        if isinstance(decoded, tuple):
+            told = [{key: getattr(event, key) for key in sample.says[0]} for event in decoded]
+            assert told == sample.says
+        else:
+            assert isinstance(decoded, Tick) if sample.says is None else decoded == Notice(sample.says)
+    with pytest.raises(FrameError):
+        venue.decode(b"{}", 1, Reference())
 
 
 # -- files -------------------------------------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import logging
 import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rekt.dashboard.server import Dashboard
     from rekt.model import Liquidation
     from rekt.pipeline.committer import Progress
+    from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from rekt.wire.tape import BadLine, TapeLine
     from rekt.wire.tape_writer import TapeWriter
 
+log = logging.getLogger("rekt.app")
+
 _STARTED = time.monotonic()
+OVERLAP_S = 2.5  # two ticks of a canary: so long both deliver before the old recorder is told to go
 ENABLED = ("binance",)  # the venues that are recorded
 
 
@@ -138,35 +143,11 @@ def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:
     return "testnet" if testnet else "real"
 
 
-class Recording:
-    """A mark beside the ledger that a recorder is at work; the kernel takes it away with the process."""
-
-    def __init__(self, ledger: Path) -> None:
-        self._file = os.open(_mark(ledger), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(self._file, fcntl.LOCK_SH)  # shared: two recorders on one ledger are legal
-
-    def close(self) -> None:
-        """Take the mark away."""
-        os.close(self._file)
-
-
 def recording(ledger: Path) -> bool:
     """Whether a recorder is at work on this ledger."""
-    try:
-        mark = os.open(_mark(ledger), os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        for _ in range(3):  # another one that looks at the same moment is no recorder
-            try:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(0.01)
-            else:
-                return False
-    finally:
-        os.close(mark)
-    return True
+    from rekt.pipeline.presence import recorders
+
+    return bool(recorders(ledger))
 
 
 class Replayed(NamedTuple):
@@ -177,10 +158,6 @@ class Replayed(NamedTuple):
     documents: str | None  # why the list of contracts could not be had, where it was needed
 
 
-def _mark(ledger: Path) -> Path:
-    return ledger.with_name(ledger.name + ".recording")
-
-
 class Service:
     """Everything `rekt run` runs: one recorder per venue, one committer, one ledger."""
 
@@ -189,6 +166,7 @@ class Service:
         settings: Settings,
         *,
         tape: Path | None = None,
+        take_over: bool = False,
         durable: Callable[[Appended], None] = lambda _: None,
     ) -> None:
         self.recorders: list[Recorder] = []
@@ -196,6 +174,7 @@ class Service:
         self.started = time.monotonic()
         self._settings = settings
         self._tape = tape
+        self._take_over = take_over
         self._durable = durable
 
     def warnings(self) -> list[str]:
@@ -206,19 +185,22 @@ class Service:
     async def run(self, stop: asyncio.Event, command: str = "run") -> int:
         """Record until `stop` is set; returns how many items could not be made durable (0 = all were)."""
         from rekt.pipeline.committer import Committer
+        from rekt.pipeline.notify import Notify
+        from rekt.pipeline.presence import Presence, recorders
         from rekt.pipeline.recorder import Recorder
         from rekt.store import Run
         from rekt.venue import Reference
 
         ledger = writer(self._settings)
-        mark: Recording | None = None
+        presence: Presence | None = None
         tape: TapeWriter | None = None
         try:
             venues = [venue(name) for name in ENABLED]
             for one in venues:
                 for endpoint in one.endpoints(self._settings.section(one.name.upper())):
                     self._check_host(ledger, one, endpoint)
-            mark = Recording(self._settings.ledger_path)
+            before = recorders(self._settings.ledger_path)
+            presence = Presence(self._settings.ledger_path)
             run = secrets.token_hex(8)
             ledger.begin(Run(run, _now_us(), None, command, __version__, os.getpid()))
             loop = asyncio.get_running_loop()
@@ -253,9 +235,17 @@ class Service:
                 )
             tasks = [asyncio.create_task(recorder.run()) for recorder in self.recorders]
             stopping = asyncio.create_task(stop.wait())
+            notify = Notify(os.environ)
+            notify.ready()
+            aside = [asyncio.create_task(self._beat(notify))]
+            if self._take_over:
+                aside.append(asyncio.create_task(self._relieve(before)))
             try:
                 await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             finally:
+                notify.stopping()
+                for task in aside:
+                    task.cancel()
                 for recorder in self.recorders:
                     recorder.stop()
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -271,8 +261,27 @@ class Service:
             if tape is not None:
                 tape.close()
             ledger.close()
-            if mark is not None:
-                mark.close()
+            if presence is not None:
+                presence.close()
+
+    async def _relieve(self, pids: list[int]) -> None:
+        """Once every venue is delivered here too, tell those that recorded before to go."""
+        # Looked at now and then, not waited for: it is a state of several recorders, and asked once in a life.
+        while not all(recorder.delivers(OVERLAP_S) for recorder in self.recorders):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        from rekt.pipeline.presence import recorders
+
+        for pid in pids:
+            if pid in recorders(self._settings.ledger_path) and pid != os.getpid():
+                log.info("taking over from process %d, which is told to go", pid)
+                os.kill(pid, signal.SIGTERM)
+
+    async def _beat(self, notify: Notify) -> None:
+        """Tell systemd's watchdog that the loop turns, as often as it wants."""
+        while notify.period_s is not None:
+            events = self.progress.events if self.progress else 0
+            notify.alive(f"{events} events recorded")
+            await asyncio.sleep(notify.period_s)
 
     def _check_host(self, ledger: Ledger, one: Venue, endpoint: Endpoint) -> None:
         host = urlsplit(endpoint.url).hostname or ""
@@ -327,6 +336,36 @@ def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) ->
             f"{left} lines could not be written: {progress.trouble}", hint="replay the tape again"
         )
     return Replayed(replay.lines, progress, trouble)
+
+
+def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+    """Unite another ledger with the configured one; returns how many events were new, and how many were repeats.
+
+    Raises LedgerError; UsageError where the two must not be united.
+    """
+    from rekt.pipeline.merge import merge
+    from rekt.store import Run
+    from rekt.stores.sqlite import Reader
+
+    if path.resolve() == settings.ledger_path.resolve():
+        raise UsageError(f"{path} is the ledger itself")
+    with Reader(path) as other:
+        ledger = writer(settings)
+        try:
+            kind = other.meta("host_kind")
+            ours = ledger.claim("host_kind", kind) if kind else kind
+            if ours != kind:
+                raise UsageError(f"{path} holds {kind} events, but {settings.ledger_path} holds {ours} ones")
+            run = secrets.token_hex(8)
+            ledger.begin(Run(run, _now_us(), None, "merge", __version__, os.getpid()))
+            with reader(settings) as here:
+                known = {connection.id for connection in here.connections(None)}
+                unvalued = {event.uid for name in here.venues() for event in here.unsettled(name)}
+            done = merge(other, ledger.append, run, known=known, unvalued=unvalued, told=told)
+            ledger.end(run, _now_us())
+            return done
+        finally:
+            ledger.close()
 
 
 def _now_us() -> int:

@@ -72,8 +72,9 @@ class Venue(Protocol):
     """One exchange. A venue's module exposes an instance as VENUE."""
 
     name: str
-    keys: Mapping[str, Key]  # its configuration section, named after it in capitals
-    canary_timeout_s: float  # no canary for so long: dead or mis-routed
+    # Its configuration section, named after it in capitals. What every venue has: `canary_timeout` (seconds without a
+    # canary until a feed counts as dead), `connections` (kept open at once), `renew_after` (seconds).
+    keys: Mapping[str, Key]
     settle_s: float  # events of an hour come at most so long after its end
     life_s: float  # the venue cuts a connection after so long
     testnet_hosts: frozenset[str]  # hosts whose events are play money

@@ -12,6 +12,7 @@ from rekt.cli import _common
 from rekt.errors import UsageError
 from rekt.fields import HOUR
 from rekt.model import Window
+from rekt.pipeline.presence import Presence
 from rekt.stores.sqlite import Reader
 from tests.cli.book import NOON, Result
 
@@ -168,7 +169,7 @@ def test_status(rekt: Rekt, ledger: Path) -> None:
     assert (status["ledger"]["path"], status["ledger"]["rows"]) == (str(ledger), 6)
     assert status["connections"][0]["cause"] == "cut"
     assert "not recording" in rekt("status").out
-    mark = app.Recording(ledger)
+    mark = Presence(ledger)
     try:
         assert rekt("status", "--json").objects[0]["recording"] is True
     finally:

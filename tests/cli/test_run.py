@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,21 @@ from typing import Any
 import pytest
 
 from rekt.errors import LedgerError
+from rekt.model import Window
+from rekt.pipeline.presence import recorders
 from rekt.simulator import SimulatorThread, simulated
+from rekt.stats.coverage import union
 from rekt.stores.sqlite import Reader
 from tests.pipeline.service import until
 
 
 @contextmanager
 def rekt(
-    folder: Path, *arguments: str, exchange: SimulatorThread | None = None, **options: Any
+    folder: Path,
+    *arguments: str,
+    exchange: SimulatorThread | None = None,
+    environment: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[str]]:
     """`rekt …` as a process, its ledger in this folder; killed at the end if it still runs."""
     url = exchange.ws_url if exchange else "ws://127.0.0.1:1/market/stream"
@@ -34,6 +43,7 @@ def rekt(
             "REKT_BINANCE_WS_URL": url,
             "REKT_BINANCE_UM_REST_URL": rest,
             "REKT_BINANCE_CM_REST_URL": rest,
+            **(environment or {}),
         },
         text=True,
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
@@ -191,3 +201,63 @@ def test_a_wrong_configuration_ends_it(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=12)
     assert process.returncode == 2
     assert "ws_url" in err
+
+
+def test_a_recorder_is_taken_over_without_a_gap(tmp_path: Path) -> None:
+    """`--take-over` beside a running one: it delivers first, then the old one goes; nothing is missed."""
+    with simulated(rate=100, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as old:
+        assert until(lambda: count(tmp_path) > 100)
+        with rekt(tmp_path, "run", "--take-over", exchange=exchange) as new:
+            assert old.wait(20) == 0
+            assert new.poll() is None
+            first = exchange.counts.events
+            assert until(lambda: exchange.counts.events > first + 200)
+            new.send_signal(signal.SIGTERM)
+            assert new.wait(10) == 0
+        with Reader(tmp_path / "l.db") as reader:
+            assert reader.verify() == []
+            stored = {
+                (event.symbol, event.trade_time, event.average_price) for event in reader.liquidations(None)
+            }
+            spans = union(reader.alive(Window(0, 1 << 60)))
+        told = [json.loads(sent.payload) for sent in exchange.sent]
+    assert len(spans) == 1
+    inside = [value["o"] for value in told if spans[0][0] <= value["E"] <= spans[0][1]]
+    assert len(inside) > 200
+    assert {(order["s"], order["T"], order["ap"]) for order in inside} <= stored
+    assert [path.name for path in tmp_path.glob("*recorder*")] == []
+
+
+def test_without_taking_over_both_stay(tmp_path: Path) -> None:
+    """A second recorder on the same ledger leaves the first alone; both are seen."""
+    with (
+        simulated() as exchange,
+        rekt(tmp_path, "run", exchange=exchange) as one,
+        rekt(tmp_path, "run", exchange=exchange) as two,
+    ):
+        assert until(lambda: len(recorders(tmp_path / "l.db")) == 2)
+        time.sleep(4)
+        assert recorders(tmp_path / "l.db") == sorted([one.pid, two.pid])
+        two.kill()
+        two.wait()
+        assert recorders(tmp_path / "l.db") == [one.pid]
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    """Under a service manager it says that it is ready, that it is alive as often as asked, and that it stops."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, simulated() as exchange:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
+        with rekt(tmp_path, "run", exchange=exchange, environment=environment) as process:
+            assert manager.recv(200) == b"READY=1"
+            began = time.monotonic()
+            for _ in range(5):
+                assert manager.recv(200).startswith(b"WATCHDOG=1\nSTATUS=")
+            assert time.monotonic() - began < 5
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+            messages = [manager.recv(200)]
+            while messages[-1] != b"STOPPING=1":
+                messages.append(manager.recv(200))
+            assert len(messages) < 20

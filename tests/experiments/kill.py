@@ -84,6 +84,12 @@ class Watcher:
             except LedgerError:  # not there yet, or just being recovered
                 self._stop.wait(0.05)
 
+    def wait_for_more(self, timeout_s: float = 15.0) -> None:
+        """Wait until something new is committed: a machine that is busy starts a process slowly."""
+        had, end = len(self.seen), time.monotonic() + timeout_s
+        while len(self.seen) == had and time.monotonic() < end:
+            time.sleep(0.02)
+
     def close(self) -> None:
         """Stop reading."""
         self._stop.set()
@@ -126,7 +132,7 @@ def check(ledger: Path, exchange: SimulatorThread, seen: set[bytes], outcome: Ou
 
 
 def kill(
-    kills: int, *, rate: float = 500.0, seed: int = 1, up_s: tuple[float, float] = (1.5, 4.0)
+    kills: int, *, rate: float = 500.0, seed: int = 1, up_s: tuple[float, float] = (0.2, 4.0)
 ) -> Outcome:
     """Kill a recorder so many times at random moments; see the module's docstring for what must hold."""
     rng = random.Random(seed)
@@ -138,6 +144,7 @@ def kill(
         try:
             for _ in range(kills):
                 process = recorder(ledger, exchange)
+                watcher.wait_for_more()
                 time.sleep(rng.uniform(*up_s))
                 process.kill()
                 process.wait()
@@ -147,6 +154,7 @@ def kill(
                 if outcome.faults:
                     break
             process = recorder(ledger, exchange)
+            watcher.wait_for_more()
             time.sleep(up_s[1])
             process.terminate()
             if process.wait(12):

@@ -6,7 +6,7 @@ from tests.experiments.together import together
 
 def test_kills_under_load() -> None:
     """After a few kill -9 under load all that was committed is there once, and each hole shows."""
-    outcome = kill(3, up_s=(1.5, 2.5))
+    outcome = kill(3, up_s=(0.5, 2.5))
     assert outcome.faults == []
     assert outcome.stored > 0
     assert outcome.seen_before_a_kill > 0

@@ -89,7 +89,8 @@ class Live:
 def describe(service: Service, now_us: int) -> tuple[str, str]:
     """The status line and its colour: is the feed alive, is the market quiet, does the ledger keep up."""
     progress = service.progress
-    events = f"{progress.events:,} events" if progress else "starting"
+    count = progress.events if progress else 0
+    events = f"{count:,} event{'' if count == 1 else 's'}" if progress else "starting"
     parts, colour = [], GREEN
     for recorder in service.recorders:
         name = recorder.venue.name
@@ -115,7 +116,7 @@ def describe(service: Service, now_us: int) -> tuple[str, str]:
     if progress and progress.trouble:
         parts.append(f"LEDGER: {progress.trouble}")
         colour = RED
-    return log.clean(f"{events} · {' · '.join(parts)}"), colour
+    return log.clean(" · ".join([events, *parts])), colour
 
 
 def _ago(us: int) -> str:

@@ -30,6 +30,7 @@ def record(
     *,
     seconds: float | None,
     tape: Path | None = None,
+    take_over: bool = False,
     command: str = "run",
     mark: str = "",
     dashboard: list[str] | None = None,
@@ -40,7 +41,7 @@ def record(
     """
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     live = Live(terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb", colour=colour, mark=mark)
-    service = app.Service(settings, tape=tape, durable=live.durable)
+    service = app.Service(settings, tape=tape, take_over=take_over, durable=live.durable)
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)

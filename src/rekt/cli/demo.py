@@ -15,7 +15,7 @@ def command(
         float, typer.Option("--seconds", metavar="N", min=1, help="How long to record.")
     ] = 20.0,
     scene: Annotated[
-        str, typer.Option("--scene", metavar="NAME", help="How much happens: calm, busy or cascade.")
+        str, typer.Option("--scene", metavar="NAME", help="How much happens: none, calm, busy or cascade.")
     ] = "busy",
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same market.")] = 0,
 ) -> None:
@@ -39,7 +39,9 @@ def command(
     with simulated(scene=scene, seed=seed, keep_sent=0) as exchange:
         settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
         record(settings, seconds=seconds, command="demo", mark="simulated  ")
-    now = _common.now_ms()
+        with app.reader(settings) as ledger:  # the demo's market ends with its last canary, not with a gap
+            last = max((one.last_canary_us or 0 for one in ledger.connections(None)), default=0) // 1000
+    now = last or _common.now_ms()
     hour = Window(now - now % HOUR, now - now % HOUR + HOUR)
     with app.reader(settings) as ledger:
         found = _common.summary(ledger, hour, now)

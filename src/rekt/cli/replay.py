@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rekt.cli import _common
+
+_log = logging.getLogger("rekt.replay")
 
 
 def command(
@@ -45,6 +48,8 @@ def command(
             }
         )
         return
+    if done.lines and progress.quarantined == done.lines:
+        _log.warning("not one line of it is a frame of a venue: is it a tape?")
     console = _common.console()
     console.print(
         f"{done.lines:,} lines: {progress.events:,} new events, {progress.duplicate:,} repeats, "

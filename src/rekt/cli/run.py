@@ -30,6 +30,10 @@ def command(
             "--port", metavar="N", min=0, max=65535, help="The dashboard's port; 0 takes a free one."
         ),
     ] = None,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
+    ] = False,
 ) -> None:
     """Record every liquidation until Ctrl+C, showing each as it comes.
 
@@ -43,4 +47,4 @@ def command(
         serve = ["serve", *_common.passed_on(ctx), *(["--port", str(port)] if port is not None else [])]
     elif port is not None:
         raise UsageError("--port is the dashboard's", hint="add --dashboard")
-    record(_common.settings(ctx), seconds=seconds, tape=tape, dashboard=serve)
+    record(_common.settings(ctx), seconds=seconds, tape=tape, take_over=take_over, dashboard=serve)

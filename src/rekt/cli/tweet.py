@@ -19,7 +19,10 @@ def command(
     hour: _common.HourOption = None,
     as_json: _common.Json = False,
 ) -> None:
-    """Render the hour's post from tweets.txt; the hour that ended last where none is named."""
+    """Render the hour's post from tweets.txt; the hour that ended last where none is named.
+
+    Posting is not built yet: --dry-run must be given.
+    """
     if not dry_run:
         raise UsageError("posting is not built yet", hint="use --dry-run")
     from rekt.fields import iso_ms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -146,7 +147,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises UsageError where the address can't be had."""
+    """A listening socket. Raises UsageError for a wrong address, RektError where it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     server = socket.socket(family, socket.SOCK_STREAM)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -155,7 +156,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         server.close()
         problem = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
+        known = getattr(error, "errno", None) == errno.EADDRINUSE  # it may be free later
+        raise (RektError if known else UsageError)(
             f"can't listen on {host} port {port}: {problem}", hint="name another --port, or 0 for a free one"
         ) from None
     server.listen(128)

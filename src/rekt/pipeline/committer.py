@@ -225,6 +225,8 @@ class Committer:
         if progress.trouble is not None:
             log.warning("the ledger takes events again; nothing was lost meanwhile")
             progress.trouble = None
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("committed %d items: %d new events", len(items), len(appended.new))
         progress.stored += appended.stored
         progress.duplicate += appended.duplicate
         progress.quarantined += len(batch.quarantined) + appended.quarantined

@@ -34,6 +34,7 @@ class Link:
     ) -> None:
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
+        self.first_canary = self.opened  # loop time, once `proved`
         self.seen = self.opened  # loop time of the latest frames
         self.proved = asyncio.Event()  # the first canary came
         self.ended = asyncio.Event()
@@ -53,6 +54,7 @@ class Link:
         self._look_at_clocks()
         self.life.tick(received_us, venue_ms)
         if not self.proved.is_set():
+            self.first_canary = self._proof
             self.proved.set()
 
     def pause(self) -> None:

@@ -173,6 +173,14 @@ class Recorder:
             for other in self.links:
                 other.pause()
 
+    def delivers(self, seconds: float) -> bool:
+        """Whether a connection has been proved alive for so long."""
+        now = asyncio.get_running_loop().time()
+        return any(
+            link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+            for link in self.links
+        )
+
     def _alive_links(self) -> list[str]:
         return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
@@ -232,6 +240,7 @@ class Recorder:
                     renew_at = loop.time() + min(60.0, self._renew_s / 10)
                     continue
                 await link.close("renewed")
+                log.info("%s: renewed a connection before the venue cuts it", self.venue.name)
                 link, renew_at = successor, loop.time() + self._renew_s
             self._tell_end(link)
             if link.proved.is_set():
@@ -268,6 +277,7 @@ class Recorder:
 
     async def _link(self, endpoint: Endpoint) -> Link:
         connection = await self._open(endpoint)
+        log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
             id=secrets.token_hex(8),
             run=self._run,
@@ -326,11 +336,21 @@ class Recorder:
             if (changed := link.life.changes()) is not None:
                 connections.append(changed[0])
                 spans.extend(changed[1])
+        deliveries = self._deliveries.settle(self._alive_links(), asyncio.get_running_loop().time())
         self.links = [link for link in self.links if not link.ended.is_set()]
-        if connections or self._control:
-            self._committer.put(
-                Change(control=self._control, connections=tuple(connections), spans=tuple(spans))
+        clock = self._clocks.changes()
+        for change in clock:
+            what = "the machine slept for" if change.kind == "asleep" else "the clock was set by"
+            log.warning("%s %.1f s; coverage rests on the venue's own time", what, change.seconds)
+        if connections or self._control or deliveries or clock:
+            facts = Change(
+                control=self._control,
+                connections=tuple(connections),
+                spans=tuple(spans),
+                deliveries=tuple(deliveries),
+                clock=tuple(clock),
             )
+            self._committer.put(facts)
             self._control = 0
 
     async def _instruments(self) -> None:

@@ -109,7 +109,10 @@ def gate(summary: HourSummary) -> tuple[Literal["post", "skip"], str]:
     if not summary.final:
         return "skip", "the hour is not final yet: events of it may still come"
     if summary.coverage < SKIP_COVERAGE:
-        return "skip", f"only {summary.coverage:.1%} of the hour was recorded, {SKIP_COVERAGE:.0%} are needed"
+        return (
+            "skip",
+            f"only {summary.coverage * 100:.4g} % of the hour was recorded, {SKIP_COVERAGE * 100:.4g} % are needed",
+        )
     return "post", ""
 
 

@@ -37,7 +37,7 @@ MOODS = {
 
 CYCLE_S = 60.0
 """A cascade comes once in such a cycle …"""
-CRASH_S = (15.0, 27.0)
+CRASH_S = (6.0, 18.0)
 """… between these seconds of it."""
 STEP_MS = 50
 """How often prices are worked out for orders."""
