@@ -22,7 +22,9 @@ def command(
         int | None,
         typer.Option(metavar="N", min=0, max=65535, help="8765 unless configured; 0 takes a free one."),
     ] = None,
-    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", hidden=True, help="End when standard input does.")
+    ] = False,
 ) -> None:
     """Show the ledger in the browser: live tape, sums, coverage; and give it out by HTTP.
 
