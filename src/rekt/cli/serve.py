@@ -36,6 +36,7 @@ def command(
     with suppress(groups.ExtraMissing):  # Parquet needs it; all else goes without
         groups.need("data", "rekt serve")
     import asyncio
+    import os
 
     from rekt import app
     from rekt.dashboard.server import listen, serve
@@ -53,4 +54,6 @@ def command(
         typer.echo(url)
         log.info("the dashboard of %s is at %s; Ctrl+C ends it", settings.ledger_path, url)
 
+    if until_eof:
+        os.nice(5)  # where processor time is short the recorder has it first
     asyncio.run(serve(dashboard, socket, ready=ready, until_eof=until_eof))
