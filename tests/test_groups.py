@@ -46,7 +46,7 @@ def test_lock(group: str) -> None:
     names = {re.split(r"[^a-z0-9-]", requirement)[0] for requirement in REQUIREMENTS[group]}
     assert names <= set(locked(group))
     for line in _text(group).splitlines():
-        pin = r"[a-z0-9-]+==[\w.]+( ; [\w '<>=!.]+)? \\"
+        pin = r"[a-z0-9-]+==[\w.]+( ; [\w '<>=!.()]+)? \\"
         assert re.fullmatch(rf"{pin}|    --hash=sha256:[0-9a-f]{{64}}( \\)?", line), line
 
 

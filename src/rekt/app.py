@@ -21,6 +21,7 @@ from rekt.errors import ConfigError, LedgerError, RestError, UsageError
 from . import __version__, registry
 
 if TYPE_CHECKING:
+    from rekt.dashboard.server import Dashboard
     from rekt.model import Liquidation
     from rekt.pipeline.committer import Progress
     from rekt.pipeline.companion import Companion
@@ -115,6 +116,50 @@ def writer(settings: Settings) -> Ledger:
     from rekt.stores.sqlite import Ledger
 
     return Ledger(settings.ledger_path)
+
+
+def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None = None) -> Dashboard:
+    """The dashboard's application over the configured ledger, which is made where there is none.
+
+    `rate`: requests a second of one address, and how many at once.
+
+    Raises ConfigError for an address that others reach, while no token is set.
+    """
+    import apsw
+
+    from rekt.dashboard.guard import Rate
+    from rekt.dashboard.numbers import Source
+    from rekt.dashboard.server import Dashboard, is_loopback
+    from rekt.posts.compose import templates
+
+    section = settings.section("DASHBOARD")
+    token = section.optional("token")
+    if not is_loopback(host) and token is None:
+        raise ConfigError(
+            f"the dashboard listens on {host}, which others reach, only with a token",
+            hint="set [DASHBOARD] token (or REKT_DASHBOARD_TOKEN), or leave out --host",
+        )
+    if token is not None and settings.exposed:
+        raise ConfigError(
+            f"{settings.file} holds keys, and others can read it; the token is one of them",
+            hint=f"chmod 600 {settings.file}",
+        )
+    if not settings.ledger_path.exists():
+        writer(settings).close()
+    choices = templates(settings.templates_path)
+    names = [name.strip() for name in section.text("hosts").split(",") if name.strip()]
+    source = Source(
+        open_book=lambda: reader(settings),
+        path=settings.ledger_path,
+        settle=settle_ms(),
+        templates=lambda: choices,
+        recording=lambda: recording(settings.ledger_path),
+        sqlite_version=apsw.sqlite_lib_version(),
+        version=__version__,
+        token=token,
+        hosts=(*names, host),
+    )
+    return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:

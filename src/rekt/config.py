@@ -143,6 +143,12 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         ),
         "feed_seconds": Key("number", "60", "Tell when the feed has shown no sign of life for so long."),
     },
+    "DASHBOARD": {
+        "host": Key("text", "127.0.0.1", "Address the dashboard listens on; any but loopback needs a token."),
+        "port": Key("whole", "8765", "Its port; 0 takes a free one."),
+        "token": Key("secret", "", "What a reader must know, where it is set."),
+        "hosts": Key("text", "", "Further names that browsers know it by, with commas: dash.example.com."),
+    },
 }
 """The sections every rekt knows; venues bring one each, named after them in capitals."""
 

@@ -101,6 +101,14 @@ def settings(ctx: typer.Context) -> Settings:
     return ctx.ensure_object(Common).settings()
 
 
+def passed_on(ctx: typer.Context) -> list[str]:
+    """The global options, for a command that this one starts."""
+    common = ctx.ensure_object(Common)
+    given = ["--config", common.config] if common.config is not None else []
+    given += ["--verbose"] if common.verbose else []
+    return given + (["--log-format", common.log_format.value] if common.log_format else [])
+
+
 def ledger(ctx: typer.Context) -> Reader:
     """The ledger, for reading in a `with`. Raises LedgerError, saying the way out, where there is none yet."""
     from rekt import app

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rekt import app
+from rekt.cli._child import beside
 from rekt.cli._live import Live, describe
 from rekt.errors import LedgerError
 
@@ -33,8 +34,12 @@ def record(
     command: str = "run",
     mark: str = "",
     options: Sequence[str] = (),
+    dashboard: list[str] | None = None,
 ) -> None:
-    """Record until a signal or the end of time; raises LedgerError when something could not be made durable."""
+    """Record until a signal or the end of time; raises LedgerError when something could not be made durable.
+
+    `dashboard`: the arguments of the command that shows it meanwhile, in a process of its own.
+    """
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     live = Live(terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb", colour=colour, mark=mark)
     service = app.Service(settings, tape=tape, take_over=take_over, durable=live.durable, options=options)
@@ -42,7 +47,7 @@ def record(
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
     try:
-        left = _complete(_run(service, live, seconds, command))
+        left = _complete(_run(service, live, seconds, command, dashboard))
     finally:
         live.close()
     progress = service.progress
@@ -71,7 +76,9 @@ def _complete(work: Coroutine[Any, Any, int]) -> int:
         loop.close()
 
 
-async def _run(service: app.Service, live: Live, seconds: float | None, command: str) -> int:
+async def _run(
+    service: app.Service, live: Live, seconds: float | None, command: str, dashboard: list[str] | None
+) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -86,7 +93,13 @@ async def _run(service: app.Service, live: Live, seconds: float | None, command:
     if seconds is not None:
         loop.call_later(max(0.0, seconds - app.since_start_s()), stop.set)
     recording = asyncio.create_task(service.run(stop, command))
-    while not recording.done():
-        live.status(*describe(service, time.time_ns() // 1000))
-        await asyncio.wait([recording], timeout=REFRESH_S)
-    return recording.result()
+    showing = asyncio.create_task(beside(dashboard, live.line, stop)) if dashboard else None
+    try:
+        while not recording.done():
+            live.status(*describe(service, time.time_ns() // 1000))
+            await asyncio.wait([recording], timeout=REFRESH_S)
+        return recording.result()
+    finally:
+        stop.set()
+        if showing is not None:
+            await showing

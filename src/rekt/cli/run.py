@@ -28,6 +28,15 @@ def command(
             "--post", help="Also post each hour (and what else [POST] asks for), and tell of trouble."
         ),
     ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Also show it in the browser, from a process of its own.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="The dashboard's port; 0 takes a free one."
+        ),
+    ] = None,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Once this one delivers, tell the recorder that is running to go."),
@@ -39,7 +48,13 @@ def command(
     """
     from rekt import shipping
     from rekt.cli._recording import record
+    from rekt.errors import UsageError
 
+    serve = None
+    if dashboard:
+        serve = ["serve", *_common.passed_on(ctx), *(["--port", str(port)] if port is not None else [])]
+    elif port is not None:
+        raise UsageError("--port is the dashboard's", hint="add --dashboard")
     settings = _common.settings(ctx)
     if shipping.wanted(settings):
         from rekt import groups
@@ -51,4 +66,11 @@ def command(
             from rekt.cli._companion import companion
 
             beside.enter_context(companion(ctx))
-        record(settings, seconds=seconds, tape=tape, take_over=take_over, options=_common.options(ctx))
+        record(
+            settings,
+            seconds=seconds,
+            tape=tape,
+            take_over=take_over,
+            options=_common.options(ctx),
+            dashboard=serve,
+        )

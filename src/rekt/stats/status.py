@@ -48,14 +48,19 @@ class Kept(Protocol):
         ...
 
 
-def status_object(ledger: Kept, *, recording: bool, sqlite_version: str) -> dict[str, Any]:
-    """The object; `runs` is how many there were, `recording` whether one is at work now."""
+def status_object(
+    ledger: Kept, *, recording: bool, sqlite_version: str, recent: Window | None = None
+) -> dict[str, Any]:
+    """The object; `runs` is how many there were, `recording` whether one is at work now.
+
+    `recent` leaves out connections whose life does not touch that time.
+    """
     last = ledger.last_trade_time()
-    losses = {loss.connection: loss for loss in add_up(ledger.deliveries(ALWAYS))}
+    losses = {loss.connection: loss for loss in add_up(ledger.deliveries(recent or ALWAYS))}
     return {
         "runs": len(ledger.runs()),
         "counters": ledger.counters()._asdict(),
-        "connections": [connection_object(one, losses.get(one.id)) for one in ledger.connections(None)],
+        "connections": [connection_object(one, losses.get(one.id)) for one in ledger.connections(recent)],
         "recording": recording,
         "ledger": {
             "path": str(ledger.path),

@@ -32,7 +32,7 @@ def summarise(
     """
     single = window.start % HOUR == 0 and window.end - window.start == HOUR
     with facts.snapshot() if single or window.end - window.start <= _BRIEF else nullcontext():
-        buckets = _buckets(facts, window)
+        buckets = added_up(facts, window)
         largest = facts.largest(window)
         venues = facts.venues() or sorted(settle)
         reach = Window(window.start - (WEEK if single else CLOSED_MS), window.end + CLOSED_MS)
@@ -60,7 +60,7 @@ def summarise(
     )
 
 
-def _buckets(facts: Facts, window: Window) -> list[Bucket]:
+def added_up(facts: Facts, window: Window) -> list[Bucket]:
     """Counts and sums of a window by venue, symbol and side."""
     whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
     if whole.start >= whole.end:

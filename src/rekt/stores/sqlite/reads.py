@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
@@ -24,7 +23,6 @@ from rekt.model import (
     Instrument,
     Largest,
     Liquidation,
-    OrderSide,
     Quarantined,
     Revision,
     Side,
@@ -34,12 +32,14 @@ from rekt.publisher import Entry
 from rekt.store import Alive, Counters, Moment, Row, Run, Scope
 from rekt.stores.sqlite.copy import backup
 from rekt.stores.sqlite.fold import MINUTE, SCOPES
+from rekt.stores.sqlite.newest import Place, filters, page
 from rekt.stores.sqlite.outbox import spent
 from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from pathlib import Path
 
 PAGE = 5_000  # rows of one read
@@ -248,17 +248,10 @@ class Reader:
         """Events of a window (None: all) by (trade time, uid); `min_usd` leaves out those of unknown notional."""
         low, end = (window.start, window.end) if window else (-(1 << 62), 1 << 62)
         last = (low, b"")
-        wanted, values = "", []
-        order_side: OrderSide | None = None if side is None else "SELL" if side == "long" else "BUY"
-        for column, value in (("f.venue", venue), ("l.symbol", symbol), ("l.order_side", order_side)):
-            if value is not None:
-                wanted += f" AND {column} = ?"
-                values.append(value)
-        least = None if min_usd is None else int((Decimal(min_usd) * MICRO).to_integral_value(ROUND_CEILING))
-        if least is not None:
-            if least >= 1 << 63:
-                return
-            wanted += f" AND l.notional >= {least}"
+        conditions = filters(venue, symbol, side, min_usd)
+        if conditions is None:
+            return
+        wanted, values = conditions
         walk = WALK if wanted else PAGE
         sql = (
             f"SELECT {_EVENT} FROM liquidation l CROSS JOIN feed f ON f.id = l.feed"
@@ -277,6 +270,24 @@ class Reader:
             if not stop:
                 return
             last = until
+
+    def newest(
+        self,
+        window: Window | None = None,
+        *,
+        before: Place | None = None,
+        limit: int = 100,
+        venue: str | None = None,
+        symbol: str | None = None,
+        side: Side | None = None,
+        min_usd: Decimal | int | None = None,
+    ) -> tuple[list[Liquidation], Place | None]:
+        """A page of events, newest first, and the place (trade time, uid) to go on `before`; None after the last.
+
+        With a filter that little fits a page may be short, even empty, and not be the last.
+        """
+        found, place = page(self._rows, _EVENT, window, before, limit, filters(venue, symbol, side, min_usd))
+        return [_event(row) for row in found], place
 
     def after(self, seq: int, limit: int = PAGE) -> list[Row]:
         """Rows inserted or changed after a place in the ledger, in that order; a changed row comes again."""

@@ -1,0 +1,275 @@
+"""The answers: each number by the same function as the commands', kept for a moment and shared by all who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rekt.dashboard.book import Book, Shelf
+from rekt.fields import DAY, HOUR, iso_ms, money
+from rekt.model import Bucket, HourSummary, Window
+from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
+from rekt.posts.compose import compose
+from rekt.posts.template import Template
+from rekt.stats import coverage as proof
+from rekt.stats.normal import History, Key, Normal
+from rekt.stats.quality import quality
+from rekt.stats.series import Step, series
+from rekt.stats.status import status_object
+from rekt.stats.summary import ENOUGH, added_up, summarise
+from rekt.store import Alive
+
+KEPT_S = 1.0  # so long an answer is given again
+KEPT_ANSWERS = 500
+encode = msgspec.json.encode
+Object = dict[str, Any]
+
+
+def now_ms() -> int:
+    """The time, ms."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a dashboard is made of: a ledger and what is known around it."""
+
+    open_book: Callable[[], Book]
+    path: Path
+    settle: Mapping[str, int]
+    templates: Callable[[], Sequence[Template]]
+    recording: Callable[[], bool]
+    sqlite_version: str
+    version: str
+    token: str | None = None
+    hosts: tuple[str, ...] = ()  # further names that a browser may know this server by
+    clock_ms: Callable[[], int] = now_ms
+
+
+class Numbers:
+    """Asks the ledger, and keeps what was answered for a second."""
+
+    def __init__(self, source: Source, shelf: Shelf) -> None:
+        self.source = source
+        self.shelf = shelf
+        self._kept: dict[object, tuple[float, asyncio.Task[bytes]]] = {}
+        self._qualities: dict[object, tuple[float, Object]] = {}
+        self._history: History | None = None
+
+    async def kept(self, key: object, make: Callable[[], Awaitable[bytes]], seconds: float = KEPT_S) -> bytes:
+        """An answer no older than so many seconds; who asks meanwhile gets the same."""
+        now = time.monotonic()
+        held = self._kept.get(key)
+        if held is None or held[0] <= now or (held[1].done() and held[1].exception() is not None):
+            if len(self._kept) >= KEPT_ANSWERS:
+                self._kept = {k: v for k, v in self._kept.items() if v[0] > now}
+            held = self._kept[key] = (now + seconds, asyncio.ensure_future(_run(make)))
+        return await asyncio.shield(held[1])
+
+    async def summary(self, window: Window) -> HourSummary:
+        """The numbers of a window."""
+        now = self.source.clock_ms()
+        return await self.shelf.ask(lambda book: summarise(book, window, now, settle=self.source.settle))
+
+    async def quality(self, window: Window, key: object) -> Object:
+        """How well a window was recorded. It looks at each event: what took long is kept for long."""
+        held = self._qualities.get(key)
+        began = time.monotonic()
+        if held is None or began >= held[0]:
+            found = await self.shelf.ask(lambda book: quality_object(quality(book, window)))
+            took = time.monotonic() - began
+            held = self._qualities[key] = (time.monotonic() + max(KEPT_S, 50 * took), found)
+            if len(self._qualities) > KEPT_ANSWERS:
+                self._qualities = {key: held}
+        return held[1]
+
+    async def hour(self, window: Window, key: object) -> Object:
+        """The object *hour*, with how well it was recorded."""
+        return {**hour_object(await self.summary(window)), **await self.quality(window, key)}
+
+    async def summary_json(self, hour: int | None, length: int | None, full: bool) -> bytes:
+        """The object *hour*: of the hour asked for, of the time up to now, or of the hour that ended last."""
+
+        async def make() -> bytes:
+            now = self.source.clock_ms()
+            if hour is not None:
+                window = Window(hour, hour + HOUR)
+            elif length is not None:
+                window = Window(now - length, now)
+            else:
+                window = Window(now - now % HOUR - HOUR, now - now % HOUR)
+            key = length if hour is None and length is not None else window
+            return encode(await self.hour(window, key) if full else hour_object(await self.summary(window)))
+
+        return await self.kept(("summary", hour, length, full), make)
+
+    async def status(self, recent: Window | None = None) -> Object:
+        """The object *status*."""
+        source = self.source
+
+        def look(book: Book) -> Object:
+            return status_object(
+                book, recording=source.recording(), sqlite_version=source.sqlite_version, recent=recent
+            )
+
+        return await self.shelf.ask(look)
+
+    async def buckets(self, window: Window, step: int) -> bytes:
+        """The steps of a window, with coverage, gaps, and the largest of each where they are whole hours."""
+        now = self.source.clock_ms()
+
+        def look(book: Book) -> bytes:
+            alive = _alive(book, window, self.source.settle)
+            steps = series(
+                book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 8 * DAY
+            )
+            gaps = _gaps(book, window, now, alive)
+            return encode({
+                "from": iso_ms(window.start), "to": iso_ms(window.end), "step_seconds": step // 1000,
+                "items": [_step(one) for one in steps], "gaps": gaps,
+            })  # fmt: skip
+
+        return await self.kept(("buckets", window, step), lambda: self.shelf.ask(look))
+
+    async def symbols(self, length: int) -> bytes:
+        """Each symbol of the time up to now, with where it stands among its own last 30 days."""
+        history = self._history
+
+        def look(book: Book) -> bytes:
+            now = self.source.clock_ms()
+            window = Window(now - length, now)
+            sides: dict[Key, dict[str, list[int]]] = {}
+            unknown: dict[Key, int] = {}
+            for bucket in added_up(book, window):
+                key = (bucket.venue, bucket.symbol)
+                entry = sides.setdefault(key, {"long": [0, 0], "short": [0, 0]})[bucket.side]
+                entry[0] += bucket.count
+                entry[1] += bucket.total
+                unknown[key] = unknown.get(key, 0) + bucket.unknown_count
+            totals = {key: own["long"][1] + own["short"][1] for key, own in sides.items()}
+            alive = _alive(book, window, self.source.settle)
+            recorded = min((proof.coverage(spans, window, now) for spans in alive.values()), default=0.0)
+            normals = history.normals(totals, length // HOUR) if history and recorded >= ENOUGH else {}
+            items = [_symbol(key, sides[key], unknown[key], normals.get(key)) for key in _ranked(totals)]
+            return encode({
+                "from": iso_ms(window.start), "to": iso_ms(window.end), "items": items,
+            })  # fmt: skip
+
+        return await self.kept(("symbols", length, history), lambda: self.shelf.ask(look), 2.0)
+
+    async def coverage(self, window: Window, key: object) -> bytes:
+        """What of a window was proved to be received, by venue, and the gaps."""
+        now = self.source.clock_ms()
+
+        def look(book: Book) -> bytes:
+            alive = _alive(book, window, self.source.settle)
+            venues: list[Object] = [
+                {
+                    "venue": venue,
+                    "coverage": proof.coverage(spans, window, now),
+                    "last_tick": iso_ms(max(span.end_ms for span in spans)) if spans else None,
+                }
+                for venue, spans in sorted(alive.items())
+            ]
+            return encode({
+                "from": iso_ms(window.start), "to": iso_ms(window.end),
+                "coverage": min((venue["coverage"] for venue in venues), default=0.0), "venues": venues,
+                "gaps": _gaps(book, window, now, alive),
+            })  # fmt: skip
+
+        return await self.kept(("coverage", key), lambda: self.shelf.ask(look))
+
+    async def post(self) -> bytes:
+        """The post that goes out next: of the running hour, as it stands."""
+
+        async def make() -> bytes:
+            now = self.source.clock_ms()
+            start = now - now % HOUR
+            post = compose(await self.summary(Window(start, start + HOUR)), self.source.templates())
+            return encode({
+                "hour": iso_ms(post.hour), "text": post.text, "weighted_length": post.weighted_length,
+                "would": post.would, "reason": post.reason or None,
+            })  # fmt: skip
+
+        return await self.kept("post", make, 2.0)
+
+    async def keep_history(self) -> None:
+        """Read each symbol's last 30 days, and again when an hour has ended; small reads with pauses between."""
+        while True:
+            end = self.source.clock_ms() // HOUR * HOUR
+            if self._history is None or self._history.end != end:
+                self._history = await self._read_history(History(end))
+            await asyncio.sleep(5)
+
+    async def _read_history(self, history: History) -> History:
+        for day in history.days():
+            history.add(await self.shelf.ask(partial(_by_symbol, day)))
+            await asyncio.sleep(0.02)
+        window = Window(history.start, history.end)
+        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.settle)))
+        return history
+
+
+def _by_symbol(window: Window, book: Book) -> list[Bucket]:
+    return book.totals(window, "hour_symbol")
+
+
+async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:
+    return await make()
+
+
+def _alive(book: Book, window: Window, settle: Mapping[str, int]) -> dict[str, list[Alive]]:
+    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or sorted(settle)}
+    for span in book.alive(Window(window.start - proof.CLOSED_MS, window.end + proof.CLOSED_MS)):
+        spans.setdefault(span.venue, []).append(span)
+    return spans
+
+
+def _gaps(book: Book, window: Window, now: int, alive: Mapping[str, list[Alive]]) -> list[Object]:
+    if window.start >= now:
+        return []
+    connections = book.connections(window)
+    found = []
+    for venue, spans in alive.items():
+        before = book.alive_before(venue, window.start + 1)
+        found += proof.gaps(venue, spans, before, connections, window, now)
+    return [gap_object(gap) for gap in sorted(found)]
+
+
+def _step(one: Step) -> Object:
+    return {
+        "from": iso_ms(one.window.start), "to": iso_ms(one.window.end),
+        "long": tally_object(one.long), "short": tally_object(one.short),
+        "unknown_count": one.unknown_count, "coverage": one.coverage,
+        "largest": None if one.largest is None else largest_object(one.largest),
+    }  # fmt: skip
+
+
+def _ranked(totals: Mapping[Key, int]) -> list[Key]:
+    return sorted(totals, key=lambda key: (-totals[key], key))
+
+
+def _symbol(key: Key, sides: Mapping[str, Sequence[int]], unknown: int, normal: Normal | None) -> Object:
+    long, short = sides["long"], sides["short"]
+    return {
+        "venue": key[0], "symbol": key[1], "count": long[0] + short[0], "unknown_count": unknown,
+        "total_usd": money(long[1] + short[1]),
+        "long": {"count": long[0], "total_usd": money(long[1])},
+        "short": {"count": short[0], "total_usd": money(short[1])},
+        "normal": None if normal is None else {"percentile": normal.percentile, "stretches": normal.stretches},
+    }  # fmt: skip
+
+
+def event_object(event: Object, seq: int) -> bytes:
+    """One event of the stream: its place as the id, the object *liquidation* as data."""
+    return b"id: %d\nevent: liquidation\ndata: %s\n\n" % (seq, encode(event))
+
+
+__all__ = ["Numbers", "Source", "event_object", "now_ms"]

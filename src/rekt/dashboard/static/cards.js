@@ -1,0 +1,98 @@
+// The headline of the hour, and the cards of the time up to now. Every figure comes from the server's one function.
+
+import { ask, every } from "./api.js";
+import { both, exact, length, make, minute, number, percent, share, shown, usd } from "./format.js";
+import { on } from "./stream.js";
+
+const headline = document.getElementById("headline");
+const running = document.getElementById("running");
+let closed = null;
+let open = null;
+let fresh = true; // something came since the cards were asked for
+export const touch = () => { fresh = true; };
+
+const figure = (text, title, className = "figure") => make("span", className, text, title);
+const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+
+function largest(one, into) {
+  if (!one.largest) return;
+  into.append(" The largest: ", make("span", "name", shown(one.largest.symbol)), ` ${one.largest.side} `,
+    figure(usd(one.largest.notional_usd), `${exact(one.largest.notional_usd)}\n${both(Date.parse(one.largest.trade_time))}`), ".");
+}
+
+function drawClosed() {
+  const one = closed;
+  const end = Date.parse(one.to);
+  const line = document.createDocumentFragment();
+  if (!one.count) {
+    line.append(one.coverage > 0 ? `In the hour to ${minute(end)}, no liquidation was recorded.` : `Nothing was recorded in the hour to ${minute(end)}.`);
+  } else {
+    line.append(`In the hour to ${minute(end)}, `, `${plural(one.count, "liquidation")} took at least `, figure(usd(one.total_usd), exact(one.total_usd)), ". ");
+    const heavier = Number(one.long.total_usd) >= Number(one.short.total_usd) ? "long" : "short";
+    line.append(`${heavier === "long" ? "Longs" : "Shorts"} lost `, figure(usd(one[heavier].total_usd), exact(one[heavier].total_usd), `figure ${heavier}`), ".");
+    largest(one, line);
+  }
+  headline.replaceChildren(line);
+  headline.title = `${both(Date.parse(one.from))}\n${one.final ? "final" : "not final yet: events of it may still come"}`;
+}
+
+function drawRunning() {
+  const parts = [];
+  if (closed) {
+    if (closed.coverage < 0.98) parts.push(make("span", "warn", closed.coverage > 0 ? `Only ${percent(closed.coverage)} of that hour was recorded.` : "That is no calm market: nothing was listening."), " ");
+    const mean = closed.compared.mean_7d;
+    if (mean && Number(mean.total_usd) > 0 && closed.count) {
+      const times = Number(closed.total_usd) / Number(mean.total_usd);
+      parts.push(make("span", "", `${times >= 10 ? Math.round(times) : times.toFixed(1)} × the mean hour of 7 days.`, `Mean of ${mean.hours} complete hours: ${exact(mean.total_usd)}, ${mean.count.toFixed(0)} liquidations`), " ");
+    }
+    if (closed.unknown_count) parts.push(`${plural(closed.unknown_count, "liquidation")} of unknown value counted, not summed. `);
+    if (!closed.final) parts.push("Not final yet. ");
+  }
+  if (open) {
+    parts.push(`Since ${minute(Date.parse(open.from))}: ${plural(open.count, "liquidation")}, `, figure(usd(open.total_usd), exact(open.total_usd)), " so far.");
+  }
+  running.replaceChildren(...parts);
+}
+
+/** Symbols at the venue's limit: of the running hour, or of the one that ended. */
+function drawSaturated() {
+  const one = open?.saturated_count ? open : closed;
+  const place = document.getElementById("saturated");
+  place.hidden = !one?.saturated_count;
+  if (place.hidden) return;
+  place.textContent = `${plural(one.saturated_count, "symbol")} ${one.saturated_count === 1 ? "was" : "were"} at that limit ${one === open ? "this hour" : `in the hour to ${minute(Date.parse(one.to))}`}.`;
+  place.title = one.saturated.slice(0, 15).map((symbol) => `${shown(symbol.symbol)}: ${symbol.longest_run} seconds running`).join("\n");
+}
+
+function drawCard(card, one) {
+  card.querySelector("h3").replaceChildren(card.dataset.window.replace("h", " h"),
+    one.coverage < 0.98 ? make("span", "warn", `${percent(one.coverage)} recorded`, one.gaps.map((gap) => `${gap.start.slice(11, 16)}, ${length(Date.parse(gap.end) - Date.parse(gap.start))}: ${gap.cause}`).slice(0, 12).join("\n")) : "");
+  const total = card.querySelector(".total");
+  const blind = !one.count && one.coverage === 0;
+  total.textContent = blind ? "not recorded" : usd(one.total_usd);
+  total.classList.toggle("quiet", blind);
+  total.title = blind ? "" : `at least ${exact(one.total_usd)}${one.unknown_count ? `, and ${one.unknown_count} of unknown value` : ""}`;
+  const part = share(card.querySelector(".share"), one.long.total_usd, one.short.total_usd);
+  const more = card.querySelector(".more");
+  more.replaceChildren(...(one.count ? [make("span", "long", `${percent(part)} long`, exact(one.long.total_usd)), ` · ${plural(one.count, "liquidation")}`] : ["\u00a0"]));
+  const line = card.querySelector(".largest");
+  line.textContent = one.largest ? `largest ${shown(one.largest.symbol)} ${usd(one.largest.notional_usd)}` : "\u00a0";
+  line.title = one.largest ? `${shown(one.largest.symbol)} ${one.largest.side} ${exact(one.largest.notional_usd)}\n${both(Date.parse(one.largest.trade_time))}` : "";
+}
+
+on("hour", (one) => {
+  if (Date.parse(one.to) > Date.now()) open = one;
+  else if (!closed || one.from >= closed.from) { closed = one; drawClosed(); }
+  drawRunning();
+  drawSaturated();
+});
+
+export function start() {
+  const cards = [...document.querySelectorAll(".card")];
+  every(() => (fresh ? 2 : 8), async () => {
+    fresh = false;
+    const found = await Promise.all(cards.map((card) => ask(`summary?window=${card.dataset.window}&quality=no`)));
+    cards.forEach((card, index) => drawCard(card, found[index]));
+  })();
+  ask("summary").then((one) => { if (!closed) { closed = one; drawClosed(); drawRunning(); } }, () => {});
+}

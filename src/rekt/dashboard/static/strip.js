@@ -1,0 +1,104 @@
+// The strip: does each feed live, how complete is what is shown. A dead feed never looks like a calm market.
+
+import { every, ask, now, trouble } from "./api.js";
+import { both, clock, length, make, percent, shown } from "./format.js";
+import { on, silentFor } from "./stream.js";
+
+const DEAD_MS = 8000; // a canary is due each second; 5 s is the recorder's own limit, the rest is the way here
+const QUIET_MS = 60000;
+const venues = document.getElementById("venues");
+const alarm = document.getElementById("alarm");
+let status = null;
+let covers = { hour: null, day: null };
+let lags = [];
+let lost = false;
+
+on("status", (given) => { status = given; lost = false; draw(); });
+on("open", () => { lost = false; draw(); });
+on("lost", () => { lost = true; draw(); });
+
+/** Receive time minus trade time of what came last: the venue holds events for a second by itself. */
+export function heard(events) {
+  for (const event of events) lags.push(Date.parse(event.received_at) - Date.parse(event.trade_time));
+  if (lags.length > 300) lags = lags.slice(-300);
+}
+
+const cover = every(10, async () => {
+  const [hour, day] = await Promise.all([ask("coverage?window=1h"), ask("coverage?window=24h")]);
+  covers = { hour, day };
+  draw();
+});
+
+/** What became of each venue's connections. */
+function feeds() {
+  const found = new Map();
+  for (const one of status.connections) {
+    const feed = found.get(one.venue) ?? { name: one.venue, canary: 0, open: false };
+    feed.canary = Math.max(feed.canary, one.last_canary ? Date.parse(one.last_canary) : 0);
+    feed.open ||= one.closed === null;
+    found.set(one.venue, feed);
+  }
+  for (const one of covers.day?.venues ?? []) {
+    if (!found.has(one.venue)) found.set(one.venue, { name: one.venue, canary: one.last_tick ? Date.parse(one.last_tick) : 0, open: false });
+  }
+  return [...found.values()];
+}
+
+function feedLine(feed) {
+  const item = make("li");
+  const age = now() - feed.canary;
+  const add = (className, text, title) => item.append(make("span", className, text, title));
+  add("name", shown(feed.name));
+  const live = status.recording && feed.canary && age < DEAD_MS;
+  if (live) {
+    add("good", `● live ${length(age)}`, `Last sign of life (canary): ${both(feed.canary)}`);
+    const last = status.ledger.last_trade_time ? now() - Date.parse(status.ledger.last_trade_time) : Infinity;
+    if (last > QUIET_MS) add("quiet", last === Infinity ? "quiet market: none yet" : `quiet market: last liquidation ${length(last)} ago`);
+  } else if (status.recording && feed.open) {
+    add("warn", feed.canary ? `✗ dead feed: no sign of life for ${length(age)}` : "○ connected, waiting for the first sign of life");
+  } else {
+    add("warn", status.recording ? "✗ not connected" : "✗ nothing is recording", "`rekt run` records");
+    if (feed.canary) add("quiet", `last sign of life ${length(age)} ago`, both(feed.canary));
+  }
+  const share = (label, object) => {
+    const own = object?.venues.find((one) => one.venue === feed.name);
+    if (own) add(own.coverage >= 0.98 ? "quiet" : "warn", `${label} ${percent(own.coverage)}`, `Of the last ${label} this share was proved to be received`);
+  };
+  share("hour", covers.hour);
+  share("day", covers.day);
+  if (lags.length >= 5 && live) {
+    const sorted = [...lags].sort((a, b) => a - b);
+    add("quiet", `lag ${length(sorted[Math.floor(sorted.length * 0.95)])} p95`, "From trade to receipt, of the last events; the venue holds each for about a second");
+  }
+  for (const sink of status.sinks ?? []) add(sink.behind ? "warn" : "quiet", `${shown(sink.name)} ${sink.behind} behind`);
+  return { item, live, feed, age };
+}
+
+function draw() {
+  if (trouble.text) {
+    say(shown(trouble.text));
+  } else if (status) {
+    const lines = feeds().map(feedLine);
+    venues.replaceChildren(...(lines.length ? lines.map((line) => line.item) : [make("li", "quiet", "nothing was ever recorded: `rekt run` begins")]));
+    const dead = lines.filter((line) => !line.live);
+    const words = dead.length && lines.length
+      ? `${dead.map((line) => shown(line.feed.name)).join(", ")}: ${status.recording ? "the feed is dead" : "nothing is recording"}`
+        + `${dead[0].feed.canary ? ` since ${clock(dead[0].feed.canary)} UTC` : ""}. This is not a calm market: events are being missed.`
+      : "";
+    say(lost && silentFor() > 3000 ? `The dashboard's server does not answer: what you see is ${length(silentFor())} old.` : words);
+  } else if (lost) {
+    say("The dashboard's server does not answer.");
+  }
+}
+
+function say(words) {
+  alarm.hidden = !words;
+  if (alarm.textContent !== words) alarm.textContent = words;
+}
+
+export function start() {
+  const time = document.getElementById("clock");
+  setInterval(() => { time.textContent = clock(now()); time.title = both(now()); draw(); }, 1000);
+  time.textContent = clock(now());
+  cover();
+}

@@ -1,0 +1,187 @@
+"""The HTTP API of a real server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from rekt.fields import HOUR, iso_ms
+from rekt.model import Window
+from rekt.objects import hour_object, liquidation_object
+from rekt.stats.summary import summarise
+from rekt.stores.sqlite import Reader
+from tests.dashboard.conftest import Recorder, Served
+
+Serve = Callable[..., Served]
+Books = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def day(books: Books) -> Iterator[tuple[Path, httpx.Client]]:
+    """A served normal day, and a client of it."""
+    served = Served(books("day")).start()
+    with httpx.Client(base_url=served.url + "/api/v1", timeout=30) as client:
+        yield served.path, client
+    served.close()
+
+
+def test_an_hour_is_the_object_of_the_one_function(day: tuple[Path, httpx.Client]) -> None:
+    """`/summary?hour=` gives what `summarise` gives, to the last digit."""
+    path, client = day
+    with Reader(path) as reader:
+        last = reader.last_trade_time()
+        assert last is not None
+        start = last // HOUR * HOUR - 5 * HOUR
+        expected = hour_object(summarise(reader, Window(start, start + HOUR), last, settle={"binance": 3000}))
+    got = client.get("/summary", params={"hour": iso_ms(start)[:13]}).json()
+    assert {key: got[key] for key in expected} == expected
+    assert got["count"] > 0
+
+
+def test_rolling_windows_add_up_over_the_ragged_ends(day: tuple[Path, httpx.Client]) -> None:
+    """The totals of `window=4h` are those of the events of that time."""
+    path, client = day
+    got = client.get("/summary", params={"window": "4h"}).json()
+    with Reader(path) as reader:
+        events = [liquidation_object(event) for event in reader.liquidations()]
+    inside = [one for one in events if got["from"] <= one["trade_time"] < got["to"]]
+    assert got["count"] == len(inside) > 0
+    assert round(float(got["total_usd"]), 4) == round(sum(float(one["notional_usd"]) for one in inside), 4)
+
+
+def test_pages_stay_right_while_rows_arrive(serve: Serve, recorder: Recorder) -> None:
+    """Walking pages gives every row that was there once, whatever comes meanwhile."""
+    expected = [recorder.event(f"S{number}") for number in range(25)]
+    served = serve()
+    found, cursor = [], None
+    with httpx.Client(base_url=served.url + "/api/v1") as client:
+        while True:
+            params = {"limit": "10", **({"cursor": cursor} if cursor else {})}
+            page = client.get("/liquidations", params=params).json()
+            found += [one["uid"].replace("-", "") for one in page["items"]]
+            recorder.event("NEW")
+            cursor = page["next"]
+            if cursor is None:
+                break
+    assert sorted(found) == sorted(expected)
+
+
+def test_filters_leave_out_what_does_not_fit(day: tuple[Path, httpx.Client]) -> None:
+    """Symbol, side, smallest size and time hold together; newest first."""
+    _, client = day
+    params = {
+        "symbol": "ETHUSDT",
+        "side": "long",
+        "min_usd": "5000",
+        "from": "-3d",
+        "to": "-1d",
+        "limit": "1000",
+    }
+    items = client.get("/liquidations", params=params).json()["items"]
+    assert items
+    assert all(one["symbol"] == "ETHUSDT" and one["side"] == "long" for one in items)
+    assert all(float(one["notional_usd"]) >= 5000 for one in items)
+    times = [one["trade_time"] for one in items]
+    assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "parquet"])
+def test_every_form_holds_the_same_rows(day: tuple[Path, httpx.Client], form: str) -> None:
+    """Lines, CSV and Parquet have the objects' keys and values."""
+    _, client = day
+    params = {"to": "-1h", "limit": "50"}
+    items: list[dict[str, Any]] = client.get("/liquidations", params=params).json()["items"]
+    answer = client.get("/liquidations", params={**params, "format": form})
+    if form == "ndjson":
+        assert [json.loads(line) for line in answer.text.splitlines()] == items
+    elif form == "csv":
+        assert list(csv.DictReader(io.StringIO(answer.text))) == items
+    else:
+        rows = pq.read_table(io.BytesIO(answer.content)).to_pylist()
+        assert [row["uid"] for row in rows] == [one["uid"] for one in items]
+        assert [str(row["notional_usd"]) for row in rows] == [one["notional_usd"] for one in items]
+        assert rows[0]["trade_time"].isoformat(timespec="milliseconds")[:23] == items[0]["trade_time"][:23]
+
+
+def test_accept_chooses_the_form(day: tuple[Path, httpx.Client]) -> None:
+    """The Accept header chooses as `format` does; what can't be had is 406."""
+    _, client = day
+    answer = client.get("/liquidations", headers={"Accept": "text/csv;q=0.9, application/x-ndjson;q=0.1"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert client.get("/liquidations", headers={"Accept": "image/png"}).status_code == 406
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=1001", "limit=x", "side=up", "cursor=short", "from=yesterday", "min_usd=-1", "nonsense=1",
+        "limit=1&limit=2", "symbol=", "from=2026-02-30",
+    ],
+)  # fmt: skip
+def test_a_wrong_query_is_told_in_words(day: tuple[Path, httpx.Client], query: str) -> None:
+    """400, with a sentence that names the parameter."""
+    _, client = day
+    answer = client.get(f"/liquidations?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["error"]
+
+
+def test_buckets_add_up_to_the_summary(day: tuple[Path, httpx.Client]) -> None:
+    """The steps of a closed stretch sum to its totals, and an empty one is there too."""
+    _, client = day
+    now = client.get("/buckets", params={"window": "7d", "step": "1h"}).json()
+    assert len(now["items"]) in (168, 169)
+    hour = now["items"][-3]
+    one = client.get("/summary", params={"hour": hour["from"][:13]}).json()
+    assert one["long"] == hour["long"]
+    assert one["short"] == hour["short"]
+    assert one["largest"] == hour["largest"]
+
+
+def test_a_script_stays_data(books: Books) -> None:
+    """JSON and CSV are served as such, never to be taken for a page."""
+    served = Served(books("hostile")).start()
+    try:
+        params = {"symbol": "<script>alert(document.domain)</script>", "limit": "3"}
+        for form in ("json", "csv", "ndjson"):
+            answer = httpx.get(f"{served.url}/api/v1/liquidations", params={**params, "format": form})
+            assert answer.status_code == 200
+            assert "<script>" in answer.text
+            assert "html" not in answer.headers["content-type"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+    finally:
+        served.close()
+
+
+def test_a_rare_symbol_is_found_page_by_page(serve: Serve, recorder: Recorder) -> None:
+    """A filter that fits nothing of what is newest still comes to its end."""
+    wanted = recorder.event("RAREUSDT")
+    for number in range(300):
+        recorder.event(f"S{number}")
+    served, found, cursor = serve(), [], None
+    while True:
+        params = {"symbol": "RAREUSDT", **({"cursor": cursor} if cursor else {})}
+        page = httpx.get(f"{served.url}/api/v1/liquidations", params=params).json()
+        found += [one["uid"].replace("-", "") for one in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == [wanted]
+
+
+def test_metrics_are_prometheus_text(day: tuple[Path, httpx.Client]) -> None:
+    """Each figure has its type, and the ledger's rows are right."""
+    path, client = day
+    text = client.get(str(client.base_url).replace("/api/v1/", "/metrics")).text
+    with Reader(path) as reader:
+        assert f"rekt_ledger_rows {reader.rows()}" in text
+    for line in text.splitlines():
+        assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2

@@ -1,0 +1,255 @@
+"""The page in a real browser over a real server."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard import scenes
+from tests.dashboard.conftest import Look, Recorder, Served
+
+Serve = Callable[..., Served]
+Books = Callable[[str], Path]
+ROWS = "#rows li:not(.empty)"
+
+
+def test_everything_is_painted_from_a_ledger(serve: Serve, books: Books, look: Look) -> None:
+    """Headline, cards, bars, treemap, table, tape and post show what the ledger holds."""
+    page = look(serve(path=books("day")).url)
+    expect(page.locator("#headline")).to_contain_text(
+        re.compile(r"In the hour to \d\d:00, .* liquidations? took at least \$")
+    )
+    expect(page.locator(".card .total").nth(3)).to_contain_text("$")
+    expect(page.locator("#bars .bars .point").first).to_be_attached()
+    expect(page.locator("#treemap .slice").first).to_be_attached()
+    expect(page.locator("#symbol-rows tr").first).to_contain_text("USDT")
+    expect(page.locator(ROWS).first).to_be_visible()
+    expect(page.locator("#post-text")).to_contain_text("UTC")
+    assert page.locator(ROWS).count() <= 250
+
+
+def test_the_page_shows_the_api_s_own_figures(serve: Serve, books: Books, look: Look) -> None:
+    """The exact total on hover is the digits of the object hour."""
+    served = serve(path=books("day"))
+    page = look(served.url)
+    expect(page.locator("#headline .figure").first).to_be_visible()
+    shown = page.locator("#headline .figure").first.get_attribute("title") or ""
+    total = page.request.get(f"{served.url}/api/v1/summary").json()["total_usd"]
+    assert shown.replace(",", "").removeprefix("$").rstrip("0").rstrip(".") == total.rstrip("0").rstrip(".")
+
+
+def test_an_event_shows_up_as_it_comes(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """A row appears without anybody asking, and says time, symbol, side and dollars."""
+    page = look(serve().url)
+    expect(page.locator("#rows .empty")).to_contain_text("No liquidation yet")
+    recorder.event("ETHUSDT", 184_220, long=False)
+    row = page.locator(ROWS).first
+    expect(row).to_contain_text("ETHUSDT")
+    expect(row).to_contain_text("short")
+    expect(row).to_contain_text("$184")
+    assert "$184,220.00" in (row.locator(".usd").get_attribute("title") or "")
+
+
+def test_filters_hold_for_what_is_there_and_what_comes(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Threshold, side and symbol leave rows out, and stand in the address."""
+    served = serve()
+    recorder.event("BTCUSDT", 50_000)
+    recorder.event("BTCUSDT", 50)
+    recorder.event("ETHUSDT", 60_000, long=False)
+    page = look(f"{served.url}/?min=10000")
+    expect(page.locator(ROWS)).to_have_count(2)
+    page.locator("#side label", has_text="short").click()
+    expect(page.locator(ROWS)).to_have_count(1)
+    assert "side=short" in page.url
+    page.locator("#side label", has_text="both").click()
+    page.locator("#symbol").fill("btc")
+    expect(page.locator(ROWS)).to_have_count(1)
+    assert "symbol=btc" in page.url
+    recorder.event("BTCUSDT", 20_000)
+    recorder.event("BTCUSDT", 9_000)
+    recorder.event("SOLUSDT", 90_000)
+    expect(page.locator(ROWS)).to_have_count(2)
+    page.reload()
+    expect(page.locator(ROWS)).to_have_count(2)
+
+
+def test_after_a_restart_of_the_server_nothing_is_missing_or_twice(
+    serve: Serve, recorder: Recorder, look: Look
+) -> None:
+    """The browser resumes where it was: what came meanwhile is there once."""
+    served = serve()
+    page = look(served.url)
+    expect(page.locator("#rows .empty")).to_be_visible()
+    recorder.event("BEFOREUSDT")
+    expect(page.locator(ROWS)).to_have_count(1)
+    assert served.stop() == 0
+    for number in range(20):
+        recorder.event(f"MEANWHILE{number}USDT")
+    served.start()
+    expect(page.locator(ROWS)).to_have_count(21, timeout=20_000)
+    recorder.event("AFTERUSDT")
+    expect(page.locator(ROWS)).to_have_count(22)
+    names = page.locator(f"{ROWS} .name").all_inner_texts()
+    assert sorted(names) == sorted(["BEFOREUSDT", "AFTERUSDT", *(f"MEANWHILE{n}USDT" for n in range(20))])
+
+
+def test_the_tape_holds_while_somebody_points_at_it(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Rows do not move under the pointer; what came is counted and shown afterwards."""
+    served = serve()
+    recorder.event("FIRSTUSDT")
+    page = look(served.url)
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.locator("#rows").hover()
+    expect(page.locator("#tape-state")).to_have_text("held")
+    recorder.event("SECONDUSDT")
+    expect(page.locator("#tape-state")).to_have_text("held: 1 new")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.mouse.move(5, 5)
+    expect(page.locator(ROWS)).to_have_count(2)
+
+
+def test_a_dead_feed_does_not_look_like_a_quiet_market(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Without a recorder the page says loudly that events are being missed."""
+    recorder.tick()
+    page = look(serve().url)
+    expect(page.locator("#venues")).to_contain_text("nothing is recording")
+    expect(page.locator("#alarm")).to_contain_text("not a calm market")
+
+
+def test_a_lost_server_is_told_and_the_figures_stay(serve: Serve, books: Books, look: Look) -> None:
+    """What is shown stays, with its age."""
+    served = serve(path=books("day"))
+    page = look(served.url)
+    expect(page.locator(".card .total").first).to_contain_text("$")
+    served.stop()
+    expect(page.locator("#alarm")).to_contain_text("server does not answer", timeout=20_000)
+    expect(page.locator(".card .total").first).to_contain_text("$")
+
+
+@pytest.mark.parametrize("scene", ["empty", "day", "crash", "gap", "hostile"])
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(
+    serve: Serve, books: Books, look: Look, scene: str
+) -> None:
+    """Nothing is wider than the screen, whatever the ledger holds."""
+    page = look(serve(path=books(scene)).url, width=360, height=780, phone=True, theme="light")
+    expect(page.locator("#headline")).not_to_have_text("\u00a0")
+    expect(page.locator("#treemap svg").first).to_be_attached()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_script_in_a_symbol_stays_text(serve: Serve, books: Books, look: Look) -> None:
+    """Hostile names are shown as they are written: no element is made of them, nothing runs."""
+    page = look(serve(path=books("hostile")).url)
+    expect(page.locator("#treemap .slice").first).to_be_attached()
+    expect(page.locator("#symbol-rows")).to_contain_text("<script>alert(document.domain)</script>")
+    assert page.evaluate("document.querySelectorAll('main script, main img[src=x]').length") == 0
+    assert page.locator("#rows").inner_text().count("\u202e") == 0
+    for cell in page.locator("#treemap .slice").all()[:12]:
+        cell.hover(force=True)
+    page.locator("#bars").hover()
+    assert page.evaluate("document.querySelectorAll('main script, main img[src=x]').length") == 0
+
+
+def test_a_gap_is_hatched_and_never_drawn_as_zero(serve: Serve, books: Books, look: Look) -> None:
+    """Hours without a connection are bars of a pattern over the whole height, and the hour says its share."""
+    page = look(serve(path=books("gap")).url)
+    expect(page.locator("#bars pattern").first).to_be_attached()
+    expect(page.locator("#bars")).to_have_attribute("aria-label", re.compile("not recorded"))
+    expect(page.locator(".card h3 .warn").first).to_contain_text("recorded")
+
+
+def test_keys_choose_and_the_address_keeps_it(serve: Serve, books: Books, look: Look) -> None:
+    """Every filter has a key; a link opened anew shows the same."""
+    page = look(serve(path=books("day")).url)
+    expect(page.locator(ROWS).first).to_be_visible()
+    for key in ("l", "2", "t", "+", "+"):
+        page.keyboard.press(key)
+    assert "side=long" in page.url
+    assert "range=7d" in page.url
+    assert "min=250" in page.url
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    page.keyboard.press("/")
+    page.keyboard.type("ETH")
+    assert "symbol=ETH" in page.url
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator("#side input[value=long]")).to_be_checked()
+    expect(page.locator("#range input[value='7d']")).to_be_checked()
+
+
+def test_the_table_sorts_by_what_is_pressed(serve: Serve, books: Books, look: Look) -> None:
+    """A heading sorts down, and up when pressed again; screen readers are told."""
+    page = look(serve(path=books("day")).url)
+    counts = page.locator("#symbol-rows td.count")
+    expect(counts.first).to_be_visible()
+    page.get_by_role("button", name="count").click()
+    page.get_by_role("button", name="count").click()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_text("count")
+    found = [int(text.replace(",", "")) for text in counts.all_inner_texts()]
+    assert found == sorted(found)
+
+
+def test_a_cascade_leaves_few_rows_and_the_page_lively(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Thousands of events at once: the tape stays bounded and frames go on."""
+    served = serve()
+    page = look(served.url)
+    expect(page.locator("#rows .empty")).to_be_visible()
+    now = time.time_ns() // 1_000_000
+    from rekt.store import Batch
+
+    for first in range(0, 3000, 500):
+        events = [
+            scenes.sized(now + n, "CASCADEUSDT", 10.0 * n, long=True, number=n)
+            for n in range(first, first + 500)
+        ]
+        recorder.ledger.append(Batch("live", frames=[(one,) for one in events]))
+    expect(page.locator(ROWS).first.locator(".usd")).to_have_text(re.compile(r"\$30\.0.k"))
+    assert page.locator(ROWS).count() <= 250
+    assert frames(page) >= 15
+
+
+def frames(page: Page) -> float:
+    """Frames of the next second."""
+    return float(page.evaluate(
+        "new Promise(done => { let n = 0; const began = performance.now();"
+        " const step = () => { n += 1; performance.now() - began < 1000 ? requestAnimationFrame(step) : done(n); };"
+        " requestAnimationFrame(step); })"
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_text_has_the_contrast_that_wcag_aa_asks_for(
+    serve: Serve, books: Books, look: Look, theme: str
+) -> None:
+    """4.5 to 1 for words, 3 to 1 for bars and marks, on the ground and on panels."""
+    page = look(serve(path=books("day")).url, theme=theme)
+    style = page.evaluate(
+        "Object.fromEntries(['ground','panel','text','quiet','long','short','warn','good','long-fill','short-fill','alarm',"
+        "'alarm-text'].map(n => [n, getComputedStyle(document.documentElement).getPropertyValue('--' + n).trim()]))"
+    )
+    for ground in ("ground", "panel"):
+        for words in ("text", "quiet", "long", "short", "warn", "good"):
+            assert contrast(style[words], style[ground]) >= 4.5, (words, ground)
+        for mark in ("long-fill", "short-fill"):
+            assert contrast(style[mark], style[ground]) >= 2.9, (mark, ground)
+    assert contrast(style["alarm-text"], style["alarm"]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's ratio of two #rrggbb colours."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
