@@ -4,13 +4,15 @@
     .venv/bin/python -m benchmarks.hour_summary --full     # and 50 million: about 15 GB in --folder, and an hour
 
 The rows go in through the ledger itself, roll-ups included, spread over 30 days; the hour asked for has
-the same 1,400 rows at every size. Its summary is compared with a recount of its events.
+the same 1,400 rows at every size. Above 10 million a ledger is grown from the one before it: its days, events and
+roll-ups alike, are repeated before themselves by SQL. The summaries are compared with a recount of the events.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import cast
+
+import apsw
 
 from benchmarks.decode import reference
 from benchmarks.measure import interleaved, table
@@ -87,6 +92,44 @@ def fill(path: Path, count: int, start_ms: int, asked_ms: int) -> None:
     part.rename(path)
 
 
+def grow(path: Path, source: Path, times: int) -> None:
+    """Make a ledger of so many times the source's days, unless it is there; the copies lie before the source's."""
+    if path.exists():
+        return
+    part = path.with_suffix(".part")
+    shutil.copyfile(source, part)
+    connection = apsw.Connection(str(part))
+    connection.execute("PRAGMA journal_mode=OFF")
+    connection.execute("PRAGMA synchronous=OFF")
+    last = cast("int", connection.execute("SELECT max(seq) FROM liquidation").get)
+    columns = (
+        "symbol, order_side, status, price, average_price, quantity, filled_quantity, notional, basis, event_time,"
+        " received_us"
+    )
+    with connection:
+        for copy in range(1, times):
+            for low in range(0, last, 500_000):
+                connection.execute(
+                    f"INSERT INTO liquidation SELECT NULL, feed, trade_time - ?1, uid, {columns} FROM liquidation"
+                    " WHERE seq > ?2 AND seq <= ?3 ORDER BY seq",
+                    (copy * DAYS * DAY, low, min(low + 500_000, last)),
+                )
+                print(f"\r{copy * last + low:,} rows", end="", file=sys.stderr)
+            connection.execute(
+                "INSERT INTO bucket SELECT scope, start - ?1, feed, symbol, order_side, count, unknown_count, dollars,"
+                " micros, largest, largest_time - ?1, largest_uid FROM bucket WHERE start > ?2",
+                (
+                    copy * DAYS * DAY,
+                    cast("int", connection.execute("SELECT max(start) FROM bucket").get) - DAYS * DAY,
+                ),
+            )
+        connection.execute("UPDATE run SET events = events * ?1, stored = stored * ?1", (times,))
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    print(file=sys.stderr)
+    part.rename(path)
+
+
 def prove(path: Path, window: Window) -> None:
     """The hour's roll-ups against a recount of its events."""
     with Reader(path) as reader:
@@ -111,13 +154,21 @@ def main() -> None:
     given = parser.parse_args()
     sizes = [*given.sizes, *([50_000_000] if given.full else [])]
     start_ms = (time.time_ns() // 1_000_000 // DAY - DAYS - 1) * DAY
+    kept = sorted(given.folder.glob("*-*.db")) if given.folder and given.folder.exists() else []
+    if kept:  # of an earlier day
+        start_ms = int(kept[0].stem.rpartition("-")[2])
     window = Window(start_ms + (HOURS - 12) * HOUR, start_ms + (HOURS - 11) * HOUR)
     with tempfile.TemporaryDirectory(dir=ROOT) as thrown_away:
         folder = given.folder or Path(thrown_away)
         folder.mkdir(parents=True, exist_ok=True)
         paths = {size: folder / f"{size}-{start_ms}.db" for size in sizes}
+        largest = max(SIZES)
         for size, path in paths.items():
-            fill(path, size, start_ms, window.start)
+            if size > largest and size % largest == 0 and largest in paths:
+                grow(path, paths[largest], size // largest)
+                prove(path, Window(*(time - DAYS * DAY for time in window)))
+            else:
+                fill(path, size, start_ms, window.start)
             prove(path, window)
         readers = {size: Reader(path) for size, path in paths.items()}
 

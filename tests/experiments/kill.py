@@ -20,12 +20,14 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from rekt import app
 from rekt.errors import LedgerError
 from rekt.fields import iso_ms
 from rekt.model import Window
 from rekt.simulator import SimulatorThread, simulated
+from rekt.stats.coverage import union
 from rekt.stats.summary import summarise
 from rekt.stores.sqlite import Reader
 
@@ -44,10 +46,16 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
-def recorder(ledger: Path, exchange: SimulatorThread, **environment: str) -> subprocess.Popen[bytes]:
+def recorder(
+    ledger: Path,
+    exchange: SimulatorThread,
+    *,
+    stderr: IO[bytes] | int = subprocess.DEVNULL,
+    **environment: str,
+) -> subprocess.Popen[bytes]:
     """`rekt run` as a process of its own, recording this exchange."""
     return subprocess.Popen(
-        [sys.executable, "-m", "rekt", "run"],
+        [sys.executable, "-m", "rekt", "-v", "run"],
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,
@@ -57,7 +65,7 @@ def recorder(ledger: Path, exchange: SimulatorThread, **environment: str) -> sub
             **environment,
         },
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
 
 
@@ -165,11 +173,11 @@ def kill(
         window = Window(began, int(time.time() * 1000))
         with Reader(ledger) as reader:
             found = summarise(reader, window, window.end, settle=app.settle_ms())
-            proved = sum(span.end_ms > span.start_ms for span in reader.alive(window))
+            proved = len(union(reader.alive(window)))
         outcome.coverage, outcome.holes = found.coverage, len(found.gaps)
         if not proved - 1 <= outcome.holes <= proved + 1:
             outcome.faults.append(
-                f"{proved} connections were proved alive, but there are {outcome.holes} holes"
+                f"{proved} stretches were proved alive, but there are {outcome.holes} holes"
             )
         if {gap.cause for gap in found.gaps} != {"process down"}:
             outcome.faults.append(f"holes have other causes: {found.gaps}")

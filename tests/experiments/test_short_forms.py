@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from tests.experiments.disk import full_disk
 from tests.experiments.kill import kill
 from tests.experiments.together import together
 
@@ -19,3 +20,11 @@ def test_two_recorders_under_load() -> None:
     assert outcome.faults == []
     assert outcome.sent_in_covered_time > 0
     assert outcome.duplicates > 0
+
+
+def test_a_full_disk_and_room_again() -> None:
+    """Events that came while the disk was full are all written once there is room, and both are told."""
+    outcome = full_disk(2, full_s=(1.0, 3.0))
+    assert outcome.faults == []
+    assert outcome.told > 0
+    assert outcome.sent_in_covered_time > 0

@@ -42,6 +42,7 @@ def together(seconds: float, *, rate: float = 1000.0, seed: int = 1) -> Together
         watcher = Watcher(ledger)
         processes = [recorder(ledger, exchange) for _ in range(2)]
         try:
+            watcher.wait_for_more(30.0)  # a busy machine starts processes slowly
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(0.2)

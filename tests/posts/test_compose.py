@@ -128,9 +128,9 @@ def test_too_long_is_passed_over() -> None:
     [
         (hour(), "post", ""),
         (hour(final=False), "skip", "not final"),
-        (hour(coverage=0.49), "skip", "49.0%"),
+        (hour(coverage=0.49), "skip", "49 %"),
         (hour(coverage=0.5), "post", ""),
-        (hour(0, 0, None, coverage=0.0), "skip", "0.0%"),
+        (hour(0, 0, None, coverage=0.0), "skip", "0 %"),
     ],
 )
 def test_the_gate(summary: HourSummary, would: str, words: str) -> None:

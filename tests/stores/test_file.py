@@ -188,3 +188,18 @@ def test_many_processes_make_one_ledger_at_once(tmp_path: Path) -> None:
     assert [(process.communicate()[1], process.returncode) for process in running] == [(b"", 0)] * 4
     with Reader(path) as reader:
         assert reader.verify() == []
+
+
+def test_a_file_in_the_middle_of_a_checkpoint_is_no_damage(tmp_path: Path) -> None:
+    """Its first page may tell of pages that are in the log alone: while there is a log, it is looked at through that."""
+    path = tmp_path / "ledger.db"
+    Ledger(path).close()
+    with path.open("r+b") as file:  # as a checkpoint leaves it that found the disk full after the first page
+        file.seek(28)
+        pages = int.from_bytes(file.read(4), "big")
+        file.seek(28)
+        file.write((pages + 5).to_bytes(4, "big"))
+    with pytest.raises(LedgerError, match="damaged"):
+        schema._look(path)
+    path.with_name("ledger.db-wal").touch()
+    assert schema._look(path)

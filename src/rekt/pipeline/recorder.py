@@ -374,7 +374,11 @@ class Recorder:
             trouble = None
             backoff.reset()
             await asyncio.sleep(FLUSH_S)  # events that came before the documents are durable by then
-            await self._settle()
+            try:
+                await self._settle()
+            except RektError as error:  # a ledger in trouble: values wait, recording does not
+                log.warning("%s: values could not be settled yet: %s", self.venue.name, error.message)
+                self._has_unsettled = True
             await asyncio.sleep(UNKNOWN_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._unknown.wait(), REFRESH_S)

@@ -220,6 +220,12 @@ def _look(path: Path) -> bool:
             connection.close()
     except apsw.NotADBError as error:
         raise _no_database(path) from error
+    except apsw.CorruptError as error:
+        if _log(
+            path
+        ).exists():  # its writer is just copying the log into it: only through the log it is whole
+            return True
+        raise failure(error, path, "opening") from error
     except (apsw.Error, OSError) as error:
         raise failure(error, path, "opening") from error
     if application != APPLICATION_ID:
