@@ -117,7 +117,7 @@ def grow(path: Path, source: Path, times: int) -> None:
                 print(f"\r{copy * last + low:,} rows", end="", file=sys.stderr)
             connection.execute(
                 "INSERT INTO bucket SELECT scope, start - ?1, feed, symbol, order_side, count, unknown_count, dollars,"
-                " micros, largest, largest_time - ?1, largest_uid FROM bucket WHERE start >= ?2",
+                " micros, largest, largest_time - ?1, largest_uid FROM bucket WHERE start > ?2",
                 (
                     copy * DAYS * DAY,
                     cast("int", connection.execute("SELECT max(start) FROM bucket").get) - DAYS * DAY,
