@@ -85,7 +85,7 @@ class Shipper:
                 pause = self._step()
             except (StoreError, LedgerError) as error:
                 pause = self._trouble(error)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the shipping: it starts over
+            except Exception as error:
                 log.debug("a fault of ours in shipping", exc_info=True)
                 pause = self._trouble(StoreError(f"shipping failed ({type(error).__name__}: {error})"))
             if pause:
