@@ -93,7 +93,7 @@ class Entry(NamedTuple):
     unclear: int = 0  # attempts of which nobody knew what came
     created_ms: int = 0
     first_ms: int = 0  # the first attempt
-    attempt_ms: int = 0  # the last attempt
+    attempt_ms: int = 0  # the last attempt; where its fate is unknown: when that was seen
     look_ms: int = 0  # the last look at the service's record
     not_before_ms: int = 0
     deadline_ms: int | None = None  # None: counted from the first attempt

@@ -155,6 +155,7 @@ def kills(count: int, *, rate: float, seed: int = 1, up_s: tuple[float, float] =
                     server.start(port)
                 caught = wait_for(lambda: sink_state(ledger)[0] < rate and not sink_state(ledger)[1], DONE_S)
                 outcome.caught_up_after_s = round(caught, 1)
+                outcome.told = sink_state(ledger)[1] or ""
             finish(ledger, server, outcome)
         finally:
             server.stop()

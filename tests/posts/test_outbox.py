@@ -36,8 +36,14 @@ def test_a_process_that_is_gone_leaves_the_unknown() -> None:
     action = outbox.decide(sending(), NOW + 1, SETTLE)
     assert isinstance(action, outbox.Settled)
     assert action.entry.state == "unknown"
-    assert outbox.decide(action.entry, NOW + 1, SETTLE) == outbox.Wait(NOW + SETTLE)
-    assert outbox.decide(action.entry, NOW + SETTLE, SETTLE) == outbox.Look()
+    assert outbox.decide(action.entry, NOW + 1, SETTLE) == outbox.Wait(NOW + 1 + SETTLE)
+    assert outbox.decide(action.entry, NOW + 1 + SETTLE, SETTLE) == outbox.Look()
+
+
+def test_the_time_to_settle_begins_when_the_outcome_is_unclear() -> None:
+    """A request that hung for 20 s is looked up the whole settling time after that, not after its beginning."""
+    unknown = outbox.published(sending(), Unknown("time-out"), NOW + 20_000, 15_000)
+    assert outbox.decide(unknown, NOW + SETTLE, SETTLE) == outbox.Wait(NOW + 20_000 + SETTLE)
 
 
 def test_unknown_is_settled_by_looking() -> None:

@@ -16,8 +16,8 @@ from typing import IO
 
 log = logging.getLogger("rekt.run")
 
-FIRST_S, CAP_S = 1.0, 60.0  # before it is started again
-WELL_S = 60.0  # having lived so long, it starts again at once
+FIRST_S, CAP_S = 1.0, 10.0  # before it is started again
+WELL_S = 30.0  # having lived so long, it starts again at once
 
 
 class Companion:

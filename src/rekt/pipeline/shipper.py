@@ -85,6 +85,9 @@ class Shipper:
                 pause = self._step()
             except (StoreError, LedgerError) as error:
                 pause = self._trouble(error)
+            except Exception as error:
+                log.debug("a fault of ours in shipping", exc_info=True)
+                pause = self._trouble(StoreError(f"shipping failed ({type(error).__name__}: {error})"))
             if pause:
                 stop.wait(pause)
         self._drain(time.monotonic() + DRAIN_S)

@@ -69,7 +69,7 @@ def decide(entry: Entry, now_ms: int, settle_ms: int, *, can_find: bool = True) 
             return Settled(_missed(entry))
         return Wait(entry.not_before_ms) if entry.not_before_ms > now_ms else Send()
     if entry.state == "sending":
-        return Settled(recovered(entry))
+        return Settled(recovered(entry, now_ms))
     if entry.state == "unknown" and can_find and now_ms < entry.attempt_ms + LOOKS_MS:
         due = entry.attempt_ms + settle_ms
         if entry.look_ms >= entry.attempt_ms:  # one look already told nothing
@@ -92,11 +92,10 @@ def claimed(entry: Entry, now_ms: int, deadline_ms: int, price: int) -> Entry:
     )
 
 
-def recovered(entry: Entry) -> Entry:
-    """An entry in `sending` whose process is gone."""
-    return entry._replace(
-        state="unknown", unclear=entry.unclear + 1, reason="the process ended while it was posting"
-    )
+def recovered(entry: Entry, now_ms: int) -> Entry:
+    """An entry in `sending` whose process is gone; when it went nobody knows, so the time to settle begins now."""
+    reason = "the process ended while it was posting"
+    return entry._replace(state="unknown", unclear=entry.unclear + 1, attempt_ms=now_ms, reason=reason)
 
 
 def published(entry: Entry, outcome: Outcome, now_ms: int, price: int) -> Entry:
@@ -105,7 +104,8 @@ def published(entry: Entry, outcome: Outcome, now_ms: int, price: int) -> Entry:
     if isinstance(outcome, Receipt):
         return _sent(entry, outcome)
     if isinstance(outcome, Unknown):
-        return entry._replace(state="unknown", unclear=entry.unclear + 1, reason=_short(outcome.reason))
+        reason = _short(outcome.reason)
+        return entry._replace(state="unknown", unclear=entry.unclear + 1, attempt_ms=now_ms, reason=reason)
     if outcome.cause == "duplicate" and entry.unclear:
         reason = "an attempt of unknown fate had landed: the service has the text already"
         return entry._replace(state="sent", reason=reason)
