@@ -34,7 +34,11 @@ def test_help_lists_every_file(rekt: Rekt) -> None:
             assert name.replace("_", "-") in whole.out
             one = rekt(name.replace("_", "-"), "--help")
             assert one.code == 0
-            assert "--config" in one.out
+            inner = registry.names(f"rekt.cli.{name}")  # a folder is a command of commands
+            assert inner or "--config" in one.out
+            for part in inner:
+                assert part in one.out
+                assert "--config" in rekt(name, part, "--help").out
 
 
 @pytest.mark.parametrize(

@@ -163,15 +163,8 @@ def test_status(rekt: Rekt, ledger: Path) -> None:
     """The object status: counters that add up, connections, whether a recorder is at work."""
     (status,) = rekt("status", "--json").objects
     assert list(status) == [
-        "runs",
-        "counters",
-        "connections",
-        "recording",
-        "ledger",
-        "sqlite_version",
-        "posts",
-        "alerts",
-    ]
+        "runs", "counters", "connections", "recording", "ledger", "sqlite_version", "sink", "posts", "alerts",
+    ]  # fmt: skip
     counters = status["counters"]
     assert counters["received"] == 16 == sum(value for key, value in counters.items() if key != "received")
     assert (status["runs"], status["recording"]) == (1, False)
