@@ -40,6 +40,7 @@ def record(
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
+    app.tune()
     try:
         left = _complete(_run(service, live, seconds, command))
     finally:
@@ -86,6 +87,7 @@ async def _run(service: app.Service, live: Live, seconds: float | None, command:
         loop.call_later(max(0.0, seconds - app.since_start_s()), stop.set)
     recording = asyncio.create_task(service.run(stop, command))
     while not recording.done():
-        live.status(*describe(service, time.time_ns() // 1000))
+        if live.status_due:
+            live.status(*describe(service, time.time_ns() // 1000))
         await asyncio.wait([recording], timeout=REFRESH_S)
     return recording.result()
