@@ -77,6 +77,7 @@ def main() -> None:
         "REKT_BINANCE_CONNECTIONS": "1",  # the sender sends everything to each
     }
     prepare()
+    app.tune()
     figures = asyncio.run(record(count))
     with app.reader(app.settings()) as reader:
         wrong = reader.verify()

@@ -51,6 +51,11 @@ class Live:
         else:
             self.output.put(text)
 
+    @property
+    def status_due(self) -> bool:
+        """Whether a status line would be shown now: always on a terminal, now and then elsewhere."""
+        return self._terminal or time.monotonic() >= self._next_plain
+
     def status(self, text: str, colour: str = "") -> None:
         """Write the status line anew."""
         now = time.monotonic()

@@ -46,6 +46,7 @@ def record(
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
+    app.tune()
     try:
         left = _complete(_run(service, live, seconds, command, dashboard))
     finally:
@@ -96,7 +97,8 @@ async def _run(
     showing = asyncio.create_task(beside(dashboard, live.line, stop)) if dashboard else None
     try:
         while not recording.done():
-            live.status(*describe(service, time.time_ns() // 1000))
+            if live.status_due:
+                live.status(*describe(service, time.time_ns() // 1000))
             await asyncio.wait([recording], timeout=REFRESH_S)
         return recording.result()
     finally:

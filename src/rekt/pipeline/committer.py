@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from rekt.store import Appended, Batch, Settled
 
 log = logging.getLogger("rekt.committer")
 
-MOST = 10_000  # items a transaction takes: bounds its length, and so how long a second writer waits
+MOST = 50_000  # items a transaction takes: bounds its length, and so how long a second writer waits
 LIMIT = 50_000  # weight at which the producer is asked to stop reading; what is on its way by then still fits
 RETRY_S = (0.05, 0.2, 0.5, 1.0)  # then every second
 
@@ -79,7 +79,9 @@ def fold(run: str, items: list[Item]) -> Batch:
     spans: dict[tuple[str, int], Span] = {}
     frames = batch.frames
     for item in items:
-        if isinstance(item, Change):
+        if isinstance(item, tuple) and not isinstance(item, Quarantined):
+            frames.append(item)
+        elif isinstance(item, Change):
             batch.control += item.control
             connections.update((connection.id, connection) for connection in item.connections)
             spans.update(((span.connection, span.start_ms), span) for span in item.spans)
@@ -87,10 +89,8 @@ def fold(run: str, items: list[Item]) -> Batch:
             batch.settled.extend(item.settled)
             batch.deliveries.extend(item.deliveries)
             batch.clock.extend(item.clock)
-        elif isinstance(item, Quarantined):
-            batch.quarantined.append(item)
         else:
-            frames.append(item)
+            batch.quarantined.append(item)
     batch.connections.extend(connections.values())
     batch.spans.extend(spans.values())
     return batch
@@ -135,10 +135,13 @@ class Committer:
 
     def put(self, item: Item) -> bool:
         """Queue an item; True = enough is waiting, stop reading until `room` is called."""
+        return self.put_all([item])
+
+    def put_all(self, found: Sequence[Item]) -> bool:
+        """The same with several at once."""
         items = self._items
-        items.append(item)
-        if type(item) is not tuple:
-            self._extra_put += _extra(item)
+        items.extend(found)
+        self._extra_put += sum([_extra(item) for item in found if type(item) is not tuple])
         if not self._wake.is_set():
             self._wake.set()
         if len(items) + self._extra_put - self._extra_taken >= self._limit:
@@ -189,19 +192,20 @@ class Committer:
                 count = min(len(self._items), MOST)
                 self._in_flight = count
                 items = [self._items.popleft() for _ in range(count)]
+                self._tell_room()  # so that the producer works while this is written
                 if not self._commit(items):
                     return
                 self._in_flight = 0
-                if (
-                    self._asked_to_pause
-                    and len(self._items) + self._extra_put - self._extra_taken < self._limit // 2
-                ):
-                    self._asked_to_pause = False
-                    self._room()
+                self._tell_room()
             if self._store.checkpoint_due:
                 self._store.checkpoint()
             if self._closing and not self._items:
                 return
+
+    def _tell_room(self) -> None:
+        if self._asked_to_pause and len(self._items) + self._extra_put - self._extra_taken < self._limit // 2:
+            self._asked_to_pause = False
+            self._room()
 
     def _commit(self, items: list[Item]) -> bool:
         batch = fold(self._run, items)

@@ -21,7 +21,7 @@ from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
 from rekt.model import Liquidation, Quarantined
 from rekt.pipeline.clock import ClockWatch
-from rekt.pipeline.committer import Change, Committer
+from rekt.pipeline.committer import Change, Committer, Item
 from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
 from rekt.pipeline.link import Link
@@ -142,27 +142,28 @@ class Recorder:
     # -- frames: the hot path --------------------------------------------------------------------------------------
 
     def _read(self, link: Link, frames: list[Frame]) -> None:
-        decode, put, reference = self.venue.decode, self._committer.put, self._reference
-        full = False
+        decode, reference = self.venue.decode, self._reference
+        instruments = reference.instruments
+        found: list[Item] = []
         several = self._alive_links() if len(self.links) > 1 else []
         for frame in frames:
             received_us, data = frame
             try:
                 decoded = decode(data, received_us, reference)
             except FrameError as error:
-                full = self._quarantine(link, frame, error.message)
+                found.append(self._quarantined(link, frame, error.message))
             except Exception as error:  # noqa: BLE001 - a fault of the decoder: the frame is kept, the stream goes on
-                full = self._quarantine(link, frame, f"decoder failed: {type(error).__name__}: {error}")
+                failed = f"decoder failed: {type(error).__name__}: {error}"
+                found.append(self._quarantined(link, frame, failed))
             else:
                 if isinstance(decoded, tuple) and decoded:
-                    full = put(decoded)
-                    self.last_event_us = received_us
+                    found.append(decoded)
                     for event in decoded:
                         if several:
                             self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)
                         if event.notional is None:
                             self._has_unsettled = True
-                        if event.symbol not in reference.instruments:
+                        if event.symbol not in instruments:
                             self._unheard(event.symbol)
                 else:
                     self._control += 1
@@ -175,7 +176,11 @@ class Recorder:
                         self._notice(link, decoded)
         if self._tape is not None:
             self._tape.write(self.venue.name, link.life.connection.id, frames)
-        if full and not self._paused:
+        if not found:
+            return
+        if any(type(item) is tuple for item in found):
+            self.last_event_us = frames[-1].received_us
+        if self._committer.put_all(found) and not self._paused:
             self._paused = True
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
             for other in self.links:
@@ -192,16 +197,14 @@ class Recorder:
     def _alive_links(self) -> list[str]:
         return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
-    def _quarantine(self, link: Link, frame: Frame, reason: str) -> bool:
+    def _quarantined(self, link: Link, frame: Frame, reason: str) -> Quarantined:
         kind = reason.partition(":")[0]
         if (
             kind not in self._doubts and len(self._doubts) < 100
         ):  # each kind once: a flood must not fill the log
             self._doubts.add(kind)
             log.warning("%s: a frame does not fit and goes to quarantine: %s", self.venue.name, reason)
-        return self._committer.put(
-            Quarantined(self.venue.name, link.life.connection.id, frame.received_us, reason, frame.data)
-        )
+        return Quarantined(self.venue.name, link.life.connection.id, frame.received_us, reason, frame.data)
 
     def _unheard(self, symbol: str) -> None:
         if symbol not in self._asked and len(self._asked) < 100_000:

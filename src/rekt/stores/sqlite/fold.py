@@ -21,12 +21,9 @@ Best = tuple[int, int, bytes, int, int, str]  # notional, trade time, uid; the h
 
 INSERT = """
     INSERT INTO bucket(count, unknown_count, dollars, micros, scope, start, feed, symbol, order_side)
-    VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES(?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET count = count + excluded.count, unknown_count = unknown_count + excluded.unknown_count,
         dollars = dollars + excluded.dollars, micros = micros + excluded.micros"""
-UPDATE = """
-    UPDATE bucket SET count = count + ?, unknown_count = unknown_count + ?, dollars = dollars + ?, micros = micros + ?
-    WHERE scope = ? AND start = ? AND feed = ? AND symbol = ? AND order_side = ?"""
 UPDATE_LARGEST = """
     UPDATE bucket SET largest = ?1, largest_time = ?2, largest_uid = ?3
     WHERE scope = 1 AND start = ?4 AND feed = ?5 AND symbol = '' AND order_side = ?6

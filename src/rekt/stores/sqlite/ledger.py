@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,14 +14,14 @@ import apsw
 from rekt.fields import HOUR, iso_ms
 from rekt.model import Feed, Liquidation, Quarantined
 from rekt.store import Appended, Batch, Run, Settled
-from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE, UPDATE_LARGEST, fold, settle
+from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE_LARGEST, fold, settle
 from rekt.stores.sqlite.schema import BUSY_MS, failure, open_writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from rekt.stores.sqlite.fold import Changes, Key, Row
+    from rekt.stores.sqlite.fold import Changes, Row
 
 CHECKPOINT_PAGES = 1000  # 4 MiB of log: copied into the file when the writer has a moment
 URGENT_PAGES = 4000  # 16 MiB: copied before the next batch
@@ -37,17 +38,20 @@ REFUSALS = (
     TypeError, ValueError, OverflowError, AttributeError, IndexError,
 )  # fmt: skip
 
-KNOWN_BUCKETS = 20_000
-
-CHUNK = 100  # rows of one statement: Python's lock is let go for all of them at once, not for each
-
-
-def _inserting(rows: int) -> str:
-    values = ", ".join(["(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)
-    return f"INSERT INTO liquidation VALUES{values} ON CONFLICT(trade_time, uid) DO NOTHING"
+# Rows of one statement: Python's lock is let go for all of them at once, not for each, and waited for once. The
+# longest text stays below the 16 KiB up to which apsw keeps a statement prepared.
+CHUNKS = (400, 20, 1)
 
 
-_INSERT, _INSERT_CHUNK = _inserting(1), _inserting(CHUNK)
+def _chunked(statement: str) -> list[tuple[int, str]]:
+    """A statement with one row in brackets, for each size of a chunk."""
+    before, row, after = re.split(r"(\([^()]*\?\))", statement, maxsplit=1)
+    return [(size, before + ",".join([row] * size) + after) for size in CHUNKS]
+
+
+_INSERT_ONE = """
+    INSERT INTO liquidation VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(trade_time, uid) DO NOTHING"""
+_INSERT, _INSERT_BUCKET = _chunked(_INSERT_ONE), _chunked(INSERT)
 _RUN = """
     INSERT INTO run(id, control, stored, duplicate, quarantined, events) VALUES(?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET control = control + excluded.control, stored = stored + excluded.stored,
@@ -88,10 +92,6 @@ _FORGET = """
             SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1) - ?2)"""
 
 
-class _StaleError(Exception):
-    """A bucket thought to be there was not: somebody removed it. Forget what is known and do it again."""
-
-
 class Ledger:
     """The SQLite file that is the truth. One thread at a time; several processes may each have one."""
 
@@ -99,7 +99,6 @@ class Ledger:
         self.path = path
         self._connection = open_writer(path)
         self._feeds: dict[Feed, int] = {}
-        self._buckets: set[Key] = set()  # some of those that are there
         self._log_pages = 0
         self._copied_at = 0  # how long the log was when it was last copied
         self._connection.set_wal_hook(self._committed)
@@ -111,8 +110,6 @@ class Ledger:
         """
         try:
             try:
-                done = self._write(batch, each=False)
-            except _StaleError:
                 done = self._write(batch, each=False)
             except REFUSALS:
                 done = self._write(batch, each=True)
@@ -207,7 +204,6 @@ class Ledger:
             execute("COMMIT")
         except BaseException:
             self._feeds.clear()  # some may have been of this transaction
-            self._buckets.clear()
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise
@@ -240,10 +236,7 @@ class Ledger:
         connection = self._connection
         last = connection.execute("SELECT max(seq) FROM liquidation").get
         before = connection.total_changes()
-        whole = len(rows) - len(rows) % CHUNK
-        for start in range(0, whole, CHUNK):
-            connection.execute(_INSERT_CHUNK, list(chain.from_iterable(rows[start : start + CHUNK])))
-        connection.executemany(_INSERT, rows[whole:])
+        self._in_chunks(_INSERT, rows)
         if connection.total_changes() - before == len(rows):
             self._roll_up(fold(rows), batch, batch.reason)
             return Appended(len(frames), 0, events), []
@@ -273,7 +266,7 @@ class Ledger:
                 try:
                     (row,) = self._rows([event])
                     _check(row)
-                    self._connection.execute(_INSERT, row)
+                    self._connection.execute(_INSERT_ONE, row)
                 except REFUSALS as error:
                     refused.append(_refusal(event, error))
                 else:
@@ -322,22 +315,15 @@ class Ledger:
         return self._connection.execute(_CROSSED, (end, end + batch.settle_ms)).get is not None
 
     def _add(self, changes: Changes) -> None:
-        """Those known to be there by UPDATE, which takes half as long as an upsert."""
-        sums, largest = changes
-        known, connection = self._buckets, self._connection
-        there = [(*sums[key], *key) for key in sums if key in known]
-        before = connection.total_changes()
-        if there:
-            connection.executemany(UPDATE, there)
-            if connection.total_changes() - before != len(there):
-                raise _StaleError
-        if len(there) < len(sums):
-            fresh = sums.keys() - known
-            connection.executemany(INSERT, [(*sums[key], *key) for key in fresh])
-            if len(known) > KNOWN_BUCKETS:
-                known.clear()
-            known |= fresh
-        connection.executemany(UPDATE_LARGEST, largest)
+        self._in_chunks(_INSERT_BUCKET, [(*sums, *key) for key, sums in changes.sums.items()])
+        self._connection.executemany(UPDATE_LARGEST, changes.largest)
+
+    def _in_chunks(self, statements: list[tuple[int, str]], rows: list[Row]) -> None:
+        start = 0
+        for size, sql in statements:
+            while len(rows) - start >= size:
+                self._connection.execute(sql, list(chain.from_iterable(rows[start : start + size])))
+                start += size
 
     def _settle(self, batch: Batch, settled: Settled) -> None:
         """A row whose notional is learnt gets it and a new seq, so that cursors see it; its buckets are put right."""
