@@ -133,7 +133,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return book
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not be there for the tests of other folders
 def browser() -> Iterator[Browser]:
     """The system's Chromium, with an empty profile."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
