@@ -40,7 +40,7 @@ def command(
         settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
         record(settings, seconds=seconds, command="demo", mark="simulated  ")
         with app.reader(settings) as ledger:  # the demo's market ends with its last canary, not with a gap
-            last = max((one.last_canary_us or 0 for one in ledger.connections(None)), default=0) // 1000
+            last = max((one.end_ms for one in ledger.alive(Window(0, 1 << 60))), default=0)
     now = last or _common.now_ms()
     hour = Window(now - now % HOUR, now - now % HOUR + HOUR)
     with app.reader(settings) as ledger:
