@@ -234,7 +234,7 @@ def test_answers_are_notices(text: bytes, kind: str) -> None:
 BAD = [
     b"", b"{", b"[]", b"{}", b"null", b"7", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"result":' + b"[" * 100_000,
     b'{"e":"forceOrder","E":1791565603055}', b'{"e":"forceOrder","o":{}}', b'{"e":"aggTrade","E":1791565603055}',
-    frame(q="1e5"), frame(z="-1"), frame(ap="NaN"), frame(p=""), frame(p=" 1"), frame(z="1_0"), frame(z="١"),
+    frame(q="1e5"), frame(z="-1"), frame(ap="NaN"), frame(p=""), frame(p=" 1"), frame(p="1 2"), frame(ap="1 2", q="1"), frame(p="1 2", q="1", z="1"), frame(z="1 2", q="1 2"), frame(z="1_0"), frame(z="١"),
     frame(z="1."), frame(z=".5"), frame(z="+1"), frame(z="1\n"), frame(z=1), frame(T="x"), frame(S="LONG"), frame(s=""),
     frame(s="A" * 65), frame(z=None), frame(T=1_546_300_799_999), frame(T=1_791_565_603_100 + 86_400_001),
     frame(top={"E": 0}), frame(z="1000000000000001"), frame(p="0." + "0" * 39), frame(z="1000001", ap="10000"),
