@@ -16,19 +16,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rekt.config import Key, Section
+from rekt.decoding import DOLLARS
 from rekt.errors import FrameError, RestError
 from rekt.fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market
-from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick
+from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick, Venue, common_keys
 
 STREAMS = ("!forceOrder@arr", "btcusdt@markPrice@1s")  # the liquidations, and the canary beside them
 _SAMPLING = "largest_per_symbol_second"  # change log of 2026-04-10: at most one event per symbol and 1000 ms
 _LINEAR = Feed("binance", "linear", "average_fill", _SAMPLING)
 _INVERSE = Feed("binance", "inverse", "average_fill", _SAMPLING)
 
-_DOLLARS = frozenset(
-    ["USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "USD1", "USDS", "USDE", "PYUSD", "RLUSD", "DAI", "USD"]
-)
 # A contract that no document lists any more: its quote by its name's end. Plain USD is not among them: on Binance
 # that ending belongs to the inverse contracts, whose quantity is contracts.
 _SUFFIXES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "BTC")
@@ -99,23 +97,18 @@ _KEYS = {
     ),
     "um_rest_url": Key("text", "https://fapi.binance.com", "origin of the USD-M instruments document"),
     "cm_rest_url": Key("text", "https://dapi.binance.com", "origin of the COIN-M instruments document"),
-    "canary_timeout": Key("number", "5", "seconds without a canary tick until a feed counts as dead"),
-    "connections": Key(
-        "whole", "2", "connections kept open at the same time; what one loses, another may have"
-    ),
-    "renew_after": Key(
-        "number", "84600", "seconds until a connection is renewed (Binance cuts it after 86400)"
-    ),
+    **common_keys(canary_timeout=5),
 }
 
 
-class Binance:
+class Binance(Venue):
     """The venue `binance`; pure, so one instance serves every connection, replay and test."""
 
     name = "binance"
     keys = _KEYS
-    settle_s = 3.0
-    life_s = 24 * 3600.0
+    feeds = (_LINEAR, _INVERSE)
+    canary = "btcusdt@markPrice@1s, every second"
+    limits = "10 messages a second; 300 connections in 5 minutes; a connection lives 24 h"
     testnet_hosts = frozenset({"binancefuture.com"})
 
     def endpoints(self, settings: Section) -> list[Endpoint]:
@@ -188,23 +181,6 @@ class Binance:
             events.append(_event(payload, received_us, reference, ordinal) if ordinal else event)
         return tuple(events)
 
-    def value(self, event: Liquidation, instrument: Instrument) -> int | None:
-        """The notional once the instrument is known: contracts × their size, or coins × dollars."""
-        if (
-            event.filled_quantity is None
-            or event.average_price is None
-            or event.feed.market != instrument.market
-        ):
-            return None
-        if instrument.market == "inverse":
-            size = instrument.contract_size
-            found = dollars(event.filled_quantity, size) if size is not None else None
-        elif instrument.quote in _DOLLARS:
-            found = dollars(event.filled_quantity, event.average_price)
-        else:
-            return None
-        return found if found is not None and found <= MAX_NOTIONAL else None
-
 
 VENUE = Binance()
 
@@ -242,7 +218,7 @@ def _event(payload: _Payload, received_us: int, reference: Reference, ordinal: i
             quote: str | None = instrument.quote
         else:
             quote, basis = _inferred_quote(symbol), "inferred"
-        if quote in _DOLLARS:
+        if quote in DOLLARS:
             notional = dollars(filled, average)
         elif quote == "BTC" and (btc := reference.price_at(trade_time)) is not None:
             notional = dollars(filled, average, btc)

@@ -1,0 +1,181 @@
+"""What the venues' decoders share: a checked `Liquidation` with its identity, values by contract, bounded gzip. Pure.
+
+Binance's decoder, the busiest, has the same steps written out; these are for the others, and for documents of all.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from .errors import FrameError
+from .fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
+from .model import Feed, Instrument, Liquidation, OrderSide
+from .venue import Reference
+
+# Coins pegged to the dollar count as 1 USD.
+DOLLARS: Final = frozenset(
+    ["USD", "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USDP", "USD1", "USDS", "USDE", "PYUSD", "RLUSD", "DAI"]
+)
+BITCOIN: Final = frozenset(["BTC", "XBT"])
+INFERRED: Final = "inferred"
+MAX_INFLATED: Final = 4 * 1024 * 1024  # bytes a gzipped frame may unfold to
+
+
+def bounded_time(ms: int, received_us: int) -> int:
+    """A time of the wire in ms; given in seconds, it is told by its size. Raises FrameError out of bounds."""
+    if 0 < ms < 10_000_000_000:
+        ms *= 1000
+    if not MIN_TIME <= ms <= received_us // 1000 + DAY:
+        raise FrameError(f"a time out of bounds: {ms}")
+    return ms
+
+
+def inflated(data: bytes) -> bytes:
+    """A gzipped frame unfolded, bounded. Raises FrameError."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        text = unpacker.decompress(data, MAX_INFLATED)
+    except zlib.error as error:
+        raise FrameError(f"no gzip: {error}") from None
+    if not unpacker.eof:
+        large = len(text) >= MAX_INFLATED
+        raise FrameError(
+            "a gzipped frame that unfolds to too much" if large else "a gzipped frame that is cut off"
+        )
+    return text
+
+
+def priced(
+    quantity: str, price: str | None, instrument: Instrument, bitcoin: str | None = None
+) -> tuple[int | None, str | None]:
+    """What a quantity of a contract is worth: (micro-dollars or None, the basis where a bitcoin price was used).
+
+    A linear contract: coins (or contracts × their size in coins) × price, in its quote. An inverse one: contracts ×
+    their size in its quote. The quote is a dollar, or bitcoin where its price in USD is given.
+    """
+    rate = None
+    if instrument.quote in BITCOIN and bitcoin is not None:
+        rate = bitcoin
+    elif instrument.quote not in DOLLARS:
+        return None, None
+    size = instrument.contract_size
+    if instrument.market == "inverse":
+        if size is None:
+            return None, None
+        worth = dollars(quantity, size, rate)
+    elif price is None:
+        return None, None
+    elif size is None or rate is None:
+        worth = dollars(quantity, price, size if size is not None else rate)
+    else:
+        worth = dollars(product(quantity, size), price, rate)
+    return worth, None if rate is None else f"BTC {rate}"
+
+
+def product(one: str, other: str) -> str:
+    """Two plain decimals multiplied, exactly, as a plain decimal."""
+    from decimal import Context, Decimal  # noqa: PLC0415 - rare
+
+    return format(Context(prec=120).multiply(Decimal(one), Decimal(other)), "f")
+
+
+def value(event: Liquidation, instrument: Instrument) -> int | None:
+    """The notional of an event whose contract is known now; None where that is not enough."""
+    if event.feed.market != instrument.market or event.filled_quantity is None:
+        return None
+    price = event.average_price if event.average_price is not None else event.price
+    worth, _ = priced(event.filled_quantity, price, instrument)
+    return worth if worth is not None and worth <= MAX_NOTIONAL else None
+
+
+def liquidation(
+    feed: Feed,
+    reference: Reference,
+    received_us: int,
+    *,
+    symbol: str,
+    order_side: OrderSide,
+    trade_time: int | None,
+    quantity: str,
+    price: str | None = None,
+    average_price: str | None = None,
+    event_time: int | None = None,
+    status: str | None = None,
+    instrument: Instrument | Literal["listed"] | None = "listed",
+    basis: str | None = None,
+    notional: str | None = None,
+    own_id: str | None = None,
+) -> Liquidation:
+    """One event, its digits and times checked, valued and identified. Raises FrameError.
+
+    `trade_time` None: the venue tells none, and the receive time stands for it (then `event_time` is unknown too).
+    `instrument`: the contract that values it, by default the listed one of this symbol; None leaves it unknown.
+    `notional`: dollars as the venue tells them, instead. `own_id`: the venue's own id of the event.
+    """
+    if not 0 < len(symbol) <= 64:
+        raise FrameError(f"a symbol of {len(symbol)} characters")
+    for name, text in (("quantity", quantity), ("price", price), ("average price", average_price)):
+        if text is not None and not is_decimal(text):
+            raise FrameError(f"{name} is no plain decimal within the bounds: {text[:60]!r}")
+    at = received_us // 1000 if trade_time is None else bounded_time(trade_time, received_us)
+    told = None if event_time is None else bounded_time(event_time, received_us)
+    if own_id is not None and not 0 < len(own_id) <= 64:
+        raise FrameError(f"an id of {len(own_id)} characters")
+    worth: int | None = None
+    contract = reference.instruments.get(symbol) if instrument == "listed" else instrument
+    if notional is not None:
+        if not is_decimal(notional):
+            raise FrameError(f"turnover is no plain decimal within the bounds: {notional[:60]!r}")
+        worth = dollars(notional, "1")
+    elif contract is not None and contract.market == feed.market:
+        bitcoin = reference.price_at(at) if contract.quote in BITCOIN else None
+        worth, used = priced(
+            quantity, average_price if average_price is not None else price, contract, bitcoin
+        )
+        basis = ", ".join(filter(None, (basis, used))) or None
+    if worth is None:
+        basis = None
+    elif worth > MAX_NOTIONAL:
+        raise FrameError(f"a notional out of bounds: {worth / 1e6:.0f} USD")
+    event = Liquidation(
+        feed,
+        at,
+        b"",
+        symbol,
+        order_side,
+        status,
+        price,
+        average_price,
+        quantity,
+        quantity,
+        worth,
+        basis,
+        told,
+        received_us,
+    )
+    return event._replace(
+        uid=_uid(event, 0) if own_id is None else event_uid(f"{feed.venue}\x1f{feed.market}\x1f{own_id}")
+    )
+
+
+def distinct(events: Iterable[Liquidation]) -> tuple[Liquidation, ...]:
+    """The events of one frame, equal ones told apart by their ordinal; not for events with ids of their own."""
+    seen: Counter[bytes] = Counter()
+    found = []
+    for event in events:
+        ordinal = seen[event.uid]
+        seen[event.uid] += 1
+        found.append(event._replace(uid=_uid(event, ordinal)) if ordinal else event)
+    return tuple(found)
+
+
+def _uid(event: Liquidation, ordinal: int) -> bytes:
+    numbers = (event.price, event.average_price, event.filled_quantity)
+    price, average, filled = ("" if text is None else canonical(text) for text in numbers)
+    return event_uid(
+        f"{event.feed.venue}\x1f{event.symbol}\x1f{event.trade_time}\x1f{event.order_side}\x1f{price}\x1f{average}"
+        f"\x1f{filled}\x1f{ordinal}"
+    )
