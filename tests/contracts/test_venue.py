@@ -14,7 +14,7 @@ from rekt import registry
 from rekt.config import Section
 from rekt.errors import FrameError, RestError
 from rekt.fields import is_decimal
-from rekt.model import Instrument, Liquidation
+from rekt.model import Instrument, Liquidation, Market
 from rekt.venue import Notice, Reference, Tick, Venue
 
 VENUES = registry.names("rekt.venues")
@@ -27,6 +27,7 @@ class Sample(NamedTuple):
     frame: bytes
     says: list[dict[str, Any]] | str | None
     instruments: tuple[Instrument, ...] = ()
+    market: Market | None = None  # of the endpoint, where the frame does not tell it
 
 
 def venue(name: str) -> Venue:
@@ -50,8 +51,12 @@ def settings(name: str) -> Section:
 
 def decode(name: str, sample: Sample) -> Any:
     """What the venue says of a sample."""
-    reference = Reference({instrument.symbol: instrument for instrument in sample.instruments})
-    return venue(name).decode(sample.frame, NOW_US, reference)
+    return venue(name).decode(sample.frame, NOW_US, reference(sample))
+
+
+def reference(sample: Sample) -> Reference:
+    """What decoding a sample needs to know."""
+    return Reference({instrument.symbol: instrument for instrument in sample.instruments}).of(sample.market)
 
 
 @pytest.mark.parametrize("name", VENUES)
@@ -62,6 +67,9 @@ def test_it_says_what_it_is(name: str) -> None:
     assert all(endpoint.url.startswith("wss://") for endpoint in one.endpoints(settings(name)))
     assert all(document.url.startswith("https://") for document in one.documents(settings(name)))
     assert one.warning(settings(name)) is None
+    assert one.feeds
+    assert one.canary
+    assert one.limits
     assert 0 < one.settle_s < 120
     assert settings(name).number("canary_timeout") > 0
     assert one.life_s > 60
@@ -91,6 +99,7 @@ def test_events_are_whole(name: str) -> None:
         decoded = decode(name, sample)
         for event in decoded if isinstance(decoded, tuple) else ():
             assert isinstance(event, Liquidation)
+            assert event.feed in venue(name).feeds
             assert event.feed.venue == name
             assert event.feed.market in ("linear", "inverse")
             assert event.feed.price_kind in ("average_fill", "order", "bankruptcy", "mark", "trade")
@@ -108,8 +117,7 @@ def test_decoding_is_pure(name: str) -> None:
     for sample in samples(name):
         first, again = decode(name, sample), decode(name, sample)
         assert first == again
-        reference = Reference({instrument.symbol: instrument for instrument in sample.instruments})
-        later = venue(name).decode(sample.frame, NOW_US + 1_000_000, reference)
+        later = venue(name).decode(sample.frame, NOW_US + 1_000_000, reference(sample))
         if isinstance(first, tuple) and isinstance(later, tuple):
             assert [event.uid for event in first] == [event.uid for event in later]
 
@@ -121,8 +129,8 @@ def test_an_unknown_instrument_is_settled_later(name: str) -> None:
         if not isinstance(sample.says, list) or not sample.instruments:
             continue
         known = {instrument.symbol: instrument for instrument in sample.instruments}
-        bare = venue(name).decode(sample.frame, NOW_US, Reference())
-        full = venue(name).decode(sample.frame, NOW_US, Reference(known))
+        bare = venue(name).decode(sample.frame, NOW_US, Reference().of(sample.market))
+        full = venue(name).decode(sample.frame, NOW_US, Reference(known).of(sample.market))
         assert type(bare) is tuple
         assert type(full) is tuple
         for before, after in zip(bare, full, strict=True):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import picows
 
 from rekt.simulator.faults import Fault
-from rekt.simulator.outgoing import PING, PONG, TEXT, Outgoing
+from rekt.simulator.outgoing import PING, PONG, Outgoing
 from rekt.simulator.scene import Publication, Session
 from rekt.simulator.truth import Life, Record, Sent
 
@@ -101,6 +101,12 @@ class Connection(picows.WSListener):
         if self.ready:
             self._outgoing.publish(batch)
 
+    def beat(self, now_ms: int) -> None:
+        """A second has passed: the venue's own heartbeats, and its patience with the client's."""
+        if self.ready:
+            self._outgoing.say(self.session.beat(now_ms))
+            self._close_if_told()
+
     def suffer(self, fault: Fault) -> None:
         """Apply a fault to this connection, now."""
         if not self.ready:
@@ -143,6 +149,7 @@ class Connection(picows.WSListener):
             self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._rules.socket_buffer_bytes)
         self._later("life", self._rules.life_s, lambda: self.end("fin", "life"))
         self._later("ping", self._rules.ping_period_s, self._send_ping)
+        self._outgoing.say(self.session.greeting(self._now_ms()))
         self._opened(self)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 (picows' signature)
@@ -176,7 +183,8 @@ class Connection(picows.WSListener):
         else:
             replies = self.session.receive(payload)
             self.life.streams = tuple(self.session.streams)
-            self._outgoing.reply(TEXT, replies)
+            self._outgoing.say(replies)
+            self._close_if_told()
 
     def pause_writing(self) -> None:
         self.life.pauses += 1
@@ -192,6 +200,10 @@ class Connection(picows.WSListener):
         assert self._transport is not None  # noqa: S101 (for the type checker: it is connected)
         raw: socket.socket = self._transport.underlying_transport.get_extra_info("socket")
         return raw
+
+    def _close_if_told(self) -> None:
+        if self.session.closing is not None:
+            self.end("close", self.session.closing, 1008, self.session.closing)
 
     def _too_many(self) -> bool:
         now = self._loop.time()

@@ -17,6 +17,7 @@ from rekt.simulator.scene import Kind, Publication, Session
 from rekt.simulator.truth import Life, Record, Sent
 
 TEXT = 0x1
+BINARY = 0x2
 PING = 0x9
 PONG = 0xA
 
@@ -87,22 +88,26 @@ class Outgoing:
         if not self._session.routed or "unrouted" in faults or "stall" in faults:
             return
         quiet, canary_stop = "quiet" in faults, "canary_stop" in faults
-        encode = self._session.encode
+        encode, opcode = self._session.encode, BINARY if self._session.binary else TEXT
         pieces: list[Piece] = []
         for publication, sent in batch:
             kind = publication.kind
             if (quiet and kind is Kind.LIQUIDATION) or (canary_stop and kind is Kind.CANARY):
                 continue
             for message in encode(publication):
-                pieces.append(Piece(framed(TEXT, message), kind, sent))
+                pieces.append(Piece(framed(opcode, message), kind, sent))
                 if kind is Kind.LIQUIDATION:
                     self._sample = message
         self.write(self._disturbed(pieces) if faults else pieces)
         self.drip()
 
     def reply(self, opcode: int, messages: Iterable[bytes]) -> None:
-        """Write frames that are no publication."""
+        """Write control frames."""
         self.write([Piece(framed(opcode, message)) for message in messages])
+
+    def say(self, messages: Iterable[bytes]) -> None:
+        """Write data frames that are no publication: replies, greetings, heartbeats."""
+        self.reply(BINARY if self._session.binary else TEXT, messages)
 
     def write(self, pieces: list[Piece]) -> None:
         """Write frames now, or queue them where bytes dribble."""

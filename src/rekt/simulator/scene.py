@@ -32,7 +32,7 @@ class Instrument:
     """Smallest step of an order's price, in units of the last digit."""
     quantity_digits: int
     contract_size: int | None
-    """US dollars a contract (inverse), else None."""
+    """US dollars a contract (inverse), else None; a scene whose linear contracts have sizes knows them itself."""
     usd_price: float
     """Rough dollars for one unit of quantity: what turns a size in dollars into a quantity."""
     weight: float
@@ -85,21 +85,35 @@ class Limits(NamedTuple):
 
 
 class Session(Protocol):
-    """The venue's side of one connection's dialogue."""
+    """The venue's side of one connection's dialogue; what a venue leaves out is as here."""
 
-    @property
-    def routed(self) -> bool:
-        """False on a path that accepts everything and never delivers."""
+    routed: bool = True
+    """False on a path that accepts everything and never delivers."""
+    binary: bool = False
+    """Whether the venue's frames are binary (gzip), replies too."""
+    closing: str | None = None
+    """Set by the session: the venue now closes the connection (code 1008), for this reason."""
 
     @property
     def streams(self) -> Collection[str]:
         """Channels subscribed now."""
+        ...
+
+    def greeting(self, now_ms: int) -> Sequence[bytes]:  # noqa: ARG002 (a default)
+        """What the venue says first, unasked."""
+        return ()
 
     def receive(self, message: bytes) -> Sequence[bytes]:
-        """Take a message of the client; return the replies."""
+        """Take a message of the client; return the replies (a backlog after a subscription among them)."""
+        ...
+
+    def beat(self, now_ms: int) -> Sequence[bytes]:  # noqa: ARG002 (a default)
+        """What the venue says once a second: its own heartbeats. Here it finds out that the client's are missing."""
+        return ()
 
     def encode(self, publication: Publication) -> Iterable[bytes]:
         """The messages this session gets for a publication; none where it did not ask for it."""
+        ...
 
 
 class Scene(Protocol):

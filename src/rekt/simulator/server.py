@@ -214,6 +214,8 @@ class Simulator:
         if second == self._second:
             return []
         self._second = second
+        for connection in list(self._open.values()):
+            connection.beat(second * 1000)
         if self._source is None or self._source.ticks:
             return []
         streams = {name for connection in self._open.values() for name in connection.session.streams}

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from rekt.simulator.scene import Publication
+from rekt.simulator.scene import Publication, Session
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 STREAMS_PER_CONNECTION = 1024
 
 
-class Dialogue:
+class Dialogue(Session):
     """One connection: what it has subscribed, and whether its payloads are wrapped."""
 
     def __init__(self, streams: Iterable[str], *, combined: bool, routed: bool, nested_errors: bool) -> None:
