@@ -445,7 +445,7 @@ def _now_us() -> int:
 async def _connect(endpoint: Endpoint) -> Connection:
     from rekt.wire.connection import Connection
 
-    return await Connection.open(endpoint.url, messages=endpoint.messages)
+    return await Connection.open(endpoint.url, headers=dict(endpoint.headers) or None)
 
 
 async def _fetch(url: str) -> bytes:
