@@ -119,9 +119,7 @@ class Okx(Venue):
 
     def endpoints(self, settings: Section) -> list[Endpoint]:
         """One address for both markets."""
-        return [
-            Endpoint(settings.text("ws_url"), (_SUBSCRIBE,), heartbeat=Heartbeat(20, b"ping"), pause_s=0.4)
-        ]
+        return [Endpoint(settings.text("ws_url"), (_SUBSCRIBE,), heartbeat=Heartbeat(20, b"ping"))]
 
     def documents(self, settings: Section) -> list[Document]:
         """The instruments of both kinds; one page each."""
