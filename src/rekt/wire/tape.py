@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rekt.errors import UsageError
+from rekt.model import Market
 from rekt.wire.frame import Frame
 from rekt.wire.lines import MAX_LINE, Broken, lines
 
@@ -34,7 +35,7 @@ class TapeLine(NamedTuple):
     data: bytes
     venue: str | None  # as the line says, which may be another recorder's name for it
     connection: str | None
-    market: str | None = None  # linear or inverse
+    market: Market | None = None
 
 
 class BadLine(NamedTuple):
