@@ -41,6 +41,7 @@ FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of c
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
+UNREACHABLE = "unreachable"
 REMIND_S = 300.0  # a venue that stays out of reach is told again so often
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
@@ -318,7 +319,7 @@ class Recorder:
             try:
                 link = await self._link(part)
             except WireError as error:
-                self._out_of_reach(error)
+                self._out_of_reach(self._endpoints[part.endpoint], error)
                 await asyncio.sleep(backoff.delay_s())
             else:
                 self.reach_trouble = None
@@ -374,13 +375,22 @@ class Recorder:
             await asyncio.sleep(max(0.0, self._open_at - loop.time()))
             self._open_at = loop.time() + self.venue.apart_s
 
-    def _out_of_reach(self, error: RektError) -> None:
+    def _note_unreachable(self, url: str) -> None:
+        """A row of a connection that could not be opened: so the ledger knows that the venue was to be recorded."""
+        now_us = time.time_ns() // 1000
+        fact = ConnectionFact(
+            secrets.token_hex(8), self._run, self.venue.name, url, now_us, closed_us=now_us, cause=UNREACHABLE
+        )
+        self._committer.put(Change(connections=(fact,)))
+
+    def _out_of_reach(self, endpoint: Endpoint, error: RektError) -> None:
         if self._alive_links():
             log.warning("%s: a further connection could not be opened: %s", self.venue.name, error.message)
             return
         now = time.monotonic()
         if self.reach_trouble != error.message or now - self._told_trouble > REMIND_S:
             self._told_trouble = now
+            self._note_unreachable(shown(endpoint.url))
             log.error(
                 "%s can't be reached: %s; it is tried again for as long as it takes (meanwhile `./rekt demo` shows "
                 "everything on a simulated market)",
