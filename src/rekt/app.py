@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from . import __version__, registry
 
 if TYPE_CHECKING:
     from rekt.dashboard.server import Dashboard
-    from rekt.model import Liquidation
+    from rekt.model import Liquidation, Market
     from rekt.pipeline.committer import Progress
     from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
@@ -42,7 +43,6 @@ log = logging.getLogger("rekt.app")
 _STARTED = time.monotonic()
 ALL_S = 9.0  # of the ten seconds that an ordered end may take
 OVERLAP_S = 2.5  # two ticks of a canary: so long both deliver before the old recorder is told to go
-ENABLED = ("binance",)  # the venues that are recorded
 
 
 def tune() -> None:
@@ -66,6 +66,25 @@ def venue(name: str) -> Venue:
     """One venue by its file's name."""
     found: Venue = registry.load("rekt.venues", name).VENUE
     return found
+
+
+def enabled(settings: Settings) -> list[str]:
+    """The venues that are recorded, in the order of their names. Raises ConfigError for one that is not there."""
+    asked = [name.strip().lower() for name in settings.section("VENUES").text("enabled").split(",")]
+    known = registry.names("rekt.venues")
+    if "all" in asked:
+        return known
+    for name in asked:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}, or all"
+            raise ConfigError(f"[VENUES] enabled: no venue is called {name!r}", hint=hint)
+    return [name for name in known if name in asked]
+
+
+def venues(settings: Settings) -> list[Venue]:
+    """The venues that are recorded. Raises ConfigError."""
+    return [venue(name) for name in enabled(settings)]
 
 
 def venue_keys() -> dict[str, dict[str, Key]]:
@@ -224,7 +243,7 @@ class Service:
 
     def warnings(self) -> list[str]:
         """What is known to be wrong about the configured addresses, before anything is tried."""
-        told = [venue(name).warning(self._settings.section(name.upper())) for name in ENABLED]
+        told = [one.warning(self._settings.section(one.name.upper())) for one in venues(self._settings)]
         return [warning for warning in told if warning is not None]
 
     async def run(self, stop: asyncio.Event, command: str = "run") -> int:
@@ -242,8 +261,8 @@ class Service:
         companion = self._companion()
         keeping: asyncio.Task[None] | None = None
         try:
-            venues = [venue(name) for name in ENABLED]
-            for one in venues:
+            recorded = venues(self._settings)
+            for one in recorded:
                 for endpoint in one.endpoints(self._settings.section(one.name.upper())):
                     self._check_host(ledger, one, endpoint)
             before = recorders(self._settings.ledger_path)
@@ -266,7 +285,7 @@ class Service:
                 ledger, run, durable=self._durable, room=room, settle_ms=min(settle_ms().values())
             )
             self.progress = committer.progress
-            for one in venues:
+            for one in recorded:
                 with reader(self._settings) as known:
                     reference = Reference(known.instruments(one.name))
                 self.recorders.append(
@@ -366,34 +385,56 @@ class Service:
             )
 
 
-def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) -> Replayed:
-    """Record tapes into the configured ledger, then value what can be valued. Raises LedgerError."""
+def replay(
+    settings: Settings,
+    tapes: Iterable[Iterable[TapeLine | BadLine]],
+    *,
+    default: str | None = None,
+    market: Market | None = None,
+) -> Replayed:
+    """Record tapes into the configured ledger, then value what can be valued. Raises LedgerError.
+
+    `default`: whose the frames are that name no venue (else the first one that is enabled); `market`: theirs, where
+    that venue's frames don't tell it. Raises UsageError for a venue that is not there.
+    """
     from rekt.pipeline.committer import Change, Committer
     from rekt.pipeline.instruments import refresh, settle
     from rekt.pipeline.replay import Replay
     from rekt.store import Run
     from rekt.venue import Reference
 
+    usual = venue(default if default is not None else enabled(settings)[0])
     ledger = writer(settings)
     run = secrets.token_hex(8)
     ledger.begin(Run(run, _now_us(), None, "replay", __version__, os.getpid()))
-    venues = {name: venue(name) for name in ENABLED}
-    with reader(settings) as known:
-        references = {name: Reference(known.instruments(name)) for name in venues}
+    played: dict[str, tuple[Venue, Reference] | None] = {}
+
+    def known(name: str) -> tuple[Venue, Reference] | None:
+        """A venue that a line names, and what is known for decoding it."""
+        if name not in played:
+            played[name] = None
+            if name in registry.names("rekt.venues"):
+                with reader(settings) as ledger:
+                    played[name] = venue(name), Reference(ledger.instruments(name))
+        return played[name]
+
     committer = Committer(ledger, run, reason="replay", settle_ms=min(settle_ms().values()))
     try:
-        replay = Replay(venues, ENABLED[0], references, committer)
+        replay = Replay(known, usual.name, committer, market)
         for tape in tapes:
             replay.feed(tape)
         trouble = None
         for name in sorted({name for name, _ in replay.symbols}):
-            section = settings.section(name.upper())
+            found = known(name)
+            if found is None:
+                continue
+            section, (one, reference) = settings.section(name.upper()), found
             try:
-                asyncio.run(refresh(venues[name], section, references[name], committer, _fetch))
+                asyncio.run(refresh(one, section, reference, committer, _fetch))
             except RestError as error:
                 trouble = error.message
             committer.flush(60.0)
-            settled = settle(venues[name], references[name], _unsettled(settings.ledger_path, name)())
+            settled = settle(one, reference, _unsettled(settings.ledger_path, name)())
             committer.put(Change(settled=tuple(settled)))
     finally:
         left = committer.close(60.0)
@@ -445,7 +486,7 @@ def _now_us() -> int:
 async def _connect(endpoint: Endpoint) -> Connection:
     from rekt.wire.connection import Connection
 
-    return await Connection.open(endpoint.url, messages=endpoint.messages)
+    return await Connection.open(endpoint.url, headers=dict(endpoint.headers) or None)
 
 
 async def _fetch(url: str) -> bytes:

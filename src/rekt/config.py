@@ -98,6 +98,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
             "QuestDB; the hours' sums stay. At least 8; 0 keeps all.",
         ),
     },
+    "VENUES": {
+        "enabled": Key("text", "binance", "The venues that are recorded, with commas between them, or all."),
+    },
     "POST": {
         "templates": Key(
             "path",

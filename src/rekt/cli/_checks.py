@@ -61,7 +61,7 @@ def _configuration(settings: Settings) -> Iterator[Check]:
         yield Check(name, "warn", f"{where}: it holds keys, and others can read or change it", hint)
     else:
         yield Check(name, "ok", where)
-    for venue in map(app.venue, app.ENABLED):
+    for venue in app.venues(settings):
         if warning := venue.warning(settings.section(venue.name.upper())):
             yield Check(name, "warn", warning)
     from rekt.posts.compose import templates
@@ -148,7 +148,7 @@ def _verified(settings: Settings) -> Check:
 async def _endpoints(settings: Settings, canary_s: float) -> list[Check]:
     """Every endpoint at once."""
     asked = []
-    for venue in map(app.venue, app.ENABLED):
+    for venue in app.venues(settings):
         section = settings.section(venue.name.upper())
         asked += [_stream(venue, endpoint, canary_s) for endpoint in venue.endpoints(section)]
         documents = venue.documents(section)

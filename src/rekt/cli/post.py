@@ -167,7 +167,7 @@ def feed(settings: Settings, reader: Reader) -> None:
 
     ticks: dict[str, int | None] = {}
     causes: dict[str, str] = {}
-    for venue in app.ENABLED:
+    for venue in app.enabled(settings):
         last = reader.alive_before(venue, 1 << 60)
         ticks[venue] = last.end_ms if last else None
         lives = [one for one in reader.connections(None)[-20:] if one.venue == venue and one.cause]

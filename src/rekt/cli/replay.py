@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from rekt.cli import _common
+
+if TYPE_CHECKING:
+    from rekt.model import Market
 
 _log = logging.getLogger("rekt.replay")
 
@@ -18,6 +21,16 @@ def command(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Tapes, also .gz and .zst; - is standard input.")
     ],
+    venue: Annotated[
+        str | None,
+        typer.Option("--venue", metavar="NAME", help="Whose the frames are that don't name their venue."),
+    ] = None,
+    market: Annotated[
+        str | None,
+        typer.Option(
+            "--market", metavar="NAME", help="linear or inverse: theirs, for a venue whose frames don't tell."
+        ),
+    ] = None,
     as_json: _common.Json = False,
 ) -> None:
     """Record frames from files into the ledger, again and again without harm: what is there already stays as it is.
@@ -34,7 +47,9 @@ def command(
             raise UsageError(f"the tape {file} {'is a folder' if file.is_dir() else 'does not exist'}")
     settings = _common.settings(ctx)
     with _common.waiting("replaying"):
-        done = app.replay(settings, (read_tape(file) for file in files))
+        done = app.replay(
+            settings, (read_tape(file) for file in files), default=venue, market=_market(market)
+        )
     progress = done.progress
     if as_json:
         _common.print_json(
@@ -59,3 +74,11 @@ def command(
         console.print(
             f"The list of contracts can't be had ({done.documents}): some values stay unknown for now."
         )
+
+
+def _market(name: str | None) -> Market | None:
+    from rekt.errors import UsageError
+
+    if name not in (None, "linear", "inverse"):
+        raise UsageError(f"no market is called {name!r}", hint="write linear or inverse")
+    return cast("Market | None", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,12 @@ def command(
         Path | None,
         typer.Option(
             "--tape", metavar="DIR", help="Also keep every frame as it came, compressed, a file a day."
+        ),
+    ] = None,
+    venues: Annotated[
+        str | None,
+        typer.Option(
+            "--venues", metavar="NAMES", help="Record these, with commas, or all; `rekt venues` lists them."
         ),
     ] = None,
     post: Annotated[
@@ -50,6 +57,8 @@ def command(
     from rekt.cli._recording import record
     from rekt.errors import UsageError
 
+    if venues is not None:
+        os.environ["REKT_VENUES_ENABLED"] = venues  # for the processes beside this one as well
     serve = None
     if dashboard:
         serve = ["serve", *_common.passed_on(ctx), *(["--port", str(port)] if port is not None else [])]

@@ -6,31 +6,57 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from rekt.config import Section
-from rekt.errors import RektError
-from rekt.model import Liquidation
+from rekt.errors import RektError, RestError
+from rekt.model import Instrument, Liquidation
 from rekt.pipeline.committer import Change, Committer
 from rekt.store import Settled
-from rekt.venue import Reference, Venue
+from rekt.venue import Document, Reference, Venue
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
+MOST_PAGES = 50  # of one document: the longest known list has two
+
+
 async def refresh(
-    venue: Venue, settings: Section, reference: Reference, committer: Committer, fetch: Fetch
+    venue: Venue,
+    settings: Section,
+    reference: Reference,
+    committer: Committer,
+    fetch: Fetch,
+    listed: dict[str, list[Instrument]] | None = None,
 ) -> None:
-    """Read the venue's documents. Raises RektError when one can't be had; what the others say is kept all the same."""
-    found = []
+    """Read the venue's documents. Raises RektError when one can't be had; what the others say is kept all the same.
+
+    `listed` takes what each document lists now, by its address; what one that can't be had listed before stays.
+    """
     failed: RektError | None = None
     for document in venue.documents(settings):
         try:
-            found.extend(document.parse(await fetch(document.url), time.time_ns() // 1000))
+            found = await _read(document, fetch)
         except RektError as error:
             failed = error
-    if found:
-        reference.instruments.update((instrument.symbol, instrument) for instrument in found)
-        committer.put(Change(instruments=tuple(found)))
+            continue
+        if listed is not None:
+            listed[document.url] = found
+        if found:
+            reference.instruments.update((instrument.symbol, instrument) for instrument in found)
+            committer.put(Change(instruments=tuple(found)))
     if failed is not None:
         raise failed
+
+
+async def _read(document: Document, fetch: Fetch) -> list[Instrument]:
+    """All pages of a document."""
+    found: list[Instrument] = []
+    url: str | None = document.url
+    for _ in range(MOST_PAGES):
+        if url is None:
+            return found
+        body = await fetch(url)
+        found += document.parse(body, time.time_ns() // 1000)
+        url = document.following(body)
+    raise RestError(f"the list at {document.url} does not end after {MOST_PAGES} pages")
 
 
 def settle(venue: Venue, reference: Reference, events: Iterable[Liquidation]) -> list[Settled]:

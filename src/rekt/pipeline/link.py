@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from rekt.model import Connection as ConnectionFact
 from rekt.pipeline.clock import Clocks, ClockWatch, read_clocks
+from rekt.pipeline.dialogue import Dialogue
 from rekt.pipeline.life import Life
+from rekt.venue import Endpoint
 from rekt.wire.connection import Connection
 from rekt.wire.frame import Frame
 
 Reader = Callable[["Link", list[Frame]], None]
 _BROKEN = frozenset({"cut", "stall", "mis-routed"})
+NOWHERE = Endpoint("")
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
 
@@ -31,7 +34,13 @@ class Link:
         timeout_s: float,
         read: Reader,
         read_clocks: Callable[[], Clocks] = read_clocks,
+        endpoint: Endpoint = NOWHERE,
+        part: object = None,
+        topics: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        """`part`: what of the venue it brings, where one connection does not bring all; `topics`: wanted now."""
+        self.endpoint, self.part = endpoint, part
+        self.dialogue = Dialogue(fact.venue, endpoint, self.send, topics)
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
         self.first_canary = self.opened  # loop time, once `proved`
@@ -47,6 +56,8 @@ class Link:
         self._away = -1e9  # loop time when this process came back from having been away
         self.paused = False
         self._tasks = [asyncio.create_task(self._consume()), asyncio.create_task(self._watch())]
+        if self.dialogue.needed:
+            self._tasks.append(asyncio.create_task(self.dialogue.run()))
 
     def tick(self, received_us: int, venue_ms: int | None) -> None:
         """A canary came: the feed is alive and routed."""
@@ -99,7 +110,15 @@ class Link:
                 cause = "machine asleep"
             life.close(round(self._read_clocks().day * 1e6), cause)
             self.ended.set()
-            self._tasks[1].cancel()
+            for task in self._tasks[1:]:
+                task.cancel()
+
+    def send(self, message: bytes | None) -> None:
+        """Say something: a text frame; None: a websocket ping."""
+        if message is None:
+            self._connection.ping()
+        else:
+            self._connection.send(message)
 
     def _look_at_clocks(self) -> None:
         if any(change.kind == "asleep" for change in self._clocks.changes()):

@@ -2,7 +2,8 @@
 
 A lane is one connection that is meant to live for ever: opened, watched, renewed before the venue cuts it (the new one
 proves itself before the old one closes), opened again with back-off when it breaks. Each connection becomes a row of
-the ledger with its whole life.
+the ledger with its whole life. Where it takes several to hear a venue whole (a market each, a share of the symbols
+each), these are its parts: each has lanes of its own, and what is proved is what all have proved (see joint.py).
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from itertools import chain
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from rekt.config import Section
 from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
-from rekt.model import Liquidation, Quarantined
+from rekt.model import Instrument, Liquidation, Quarantined
 from rekt.pipeline.clock import ClockWatch
 from rekt.pipeline.committer import Change, Committer, Item
 from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
+from rekt.pipeline.joint import TOGETHER, Joint
 from rekt.pipeline.link import Link
+from rekt.pipeline.topics import Shares
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
 from rekt.wire.address import shown
 from rekt.wire.backoff import Backoff
@@ -36,7 +40,7 @@ log = logging.getLogger("rekt.recorder")
 FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of coverage
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
-APART_S = 0.5  # between the starts of two connections
+MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
 REMIND_S = 300.0  # a venue that stays out of reach is told again so often
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
@@ -45,8 +49,8 @@ Open = Callable[[Endpoint], Awaitable[Connection]]
 class Tape(Protocol):
     """Takes every frame as it came."""
 
-    def write(self, venue: str, connection: str, frames: Sequence[Frame]) -> None:
-        """Never blocks and never raises."""
+    def write(self, venue: str, connection: str, frames: Sequence[Frame], market: str | None = None) -> None:
+        """Never blocks and never raises. `market`: the connection's, where its frames don't tell."""
         ...
 
 
@@ -57,6 +61,13 @@ async def _cancelled(tasks: Iterable[asyncio.Task[None] | asyncio.Task[bool]]) -
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=0.2)
+
+
+class Part(NamedTuple):
+    """What some lanes bring of a venue: an endpoint, or a share of its topics."""
+
+    endpoint: int  # its number
+    share: int
 
 
 class Recorder:
@@ -87,6 +98,15 @@ class Recorder:
         self._fetch = fetch
         self._unsettled = unsettled
         self._tape = tape
+        self._endpoints = venue.endpoints(settings)
+        self._shares = [Shares(one.topics.per_connection) if one.topics else None for one in self._endpoints]
+        self._listed: dict[str, list[Instrument]] = {}
+        self._lanes: dict[Part, list[asyncio.Task[None]]] = {}
+        self._opening = asyncio.Lock()
+        self._open_at = 0.0  # loop time from which the venue's limits let us connect again
+        divided = len(self._endpoints) > 1 or any(one.topics for one in self._endpoints)
+        self._joint = Joint(self._together) if divided else None
+        self._ended: dict[str, str | None] = {}  # causes of the connections of parts that ended
         self._timeout_s = settings.number("canary_timeout")
         self._renew_s = min(settings.number("renew_after"), venue.life_s * 0.98)
         self._stopping = asyncio.Event()
@@ -102,22 +122,26 @@ class Recorder:
 
     async def run(self) -> None:
         """Record until `stop`; on return every connection is closed and its end is with the committer."""
-        endpoints = self._endpoints()
-        lanes = [
-            asyncio.create_task(self._lane(endpoint, number, len(endpoints)))
-            for number, endpoint in enumerate(endpoints)
-        ]
+        for number, endpoint in enumerate(self._endpoints):
+            if endpoint.topics is None:
+                self._start(Part(number, 0))
+            elif self._joint is not None:
+                self._joint.need(Part(number, 0))
+        self._subscribe(self._reference.instruments.values())  # until the documents tell what is listed now
         others = [asyncio.create_task(self._flush()), asyncio.create_task(self._instruments())]
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             # Bookkeeping ends only by a fault of ours: then recording must not go on half blind.
-            await asyncio.wait([stopping, *lanes, *others], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _cancelled([*lanes, *others, stopping])
+            await _cancelled([*others, stopping])  # nothing opens a lane any more
+            lanes = list(chain.from_iterable(self._lanes.values()))
+            await _cancelled(lanes)
             await asyncio.gather(
                 *(link.close("stopped") for link in list(self.links)), return_exceptions=True
             )
-            self._put_changes()
+            self._put_due(1 << 62)
+            self._put_changes(ending=True)
         ended = await asyncio.gather(*lanes, *others, return_exceptions=True)
         for result in ended:
             if isinstance(result, Exception):  # only bookkeeping can fail: lanes mend themselves
@@ -135,17 +159,38 @@ class Recorder:
             for link in self.links:
                 link.resume()
 
-    def _endpoints(self) -> list[Endpoint]:
+    def _start(self, part: Part) -> None:
+        """Open the connections of a part, each a lane."""
         count = max(1, self._settings.whole("connections"))
-        return [endpoint for endpoint in self.venue.endpoints(self._settings) for _ in range(count)]
+        self._lanes[part] = [asyncio.create_task(self._lane(part, number, count)) for number in range(count)]
+        if self._joint is not None and part.share == 0:
+            self._joint.need(part)
+
+    def _subscribe(self, listed: Iterable[Instrument]) -> None:
+        """Have every contract heard that is listed now, where the venue wants them one by one."""
+        known = list(listed)
+        for number, shares in enumerate(self._shares):
+            topics = self._endpoints[number].topics
+            if shares is None or topics is None:
+                continue
+            first = not len(shares)
+            shares.want(topics.wanted(known))
+            for share in range(len(shares)):
+                part = Part(number, share)
+                if part not in self._lanes:
+                    if first and self._joint is not None:
+                        self._joint.need(part)
+                    self._start(part)
+        for link in self.links:
+            link.dialogue.look()
 
     # -- frames: the hot path --------------------------------------------------------------------------------------
 
     def _read(self, link: Link, frames: list[Frame]) -> None:
-        decode, reference = self.venue.decode, self._reference
+        decode, reference = self.venue.decode, self._reference.of(link.endpoint.market)
         instruments = reference.instruments
         found: list[Item] = []
-        several = self._alive_links() if len(self.links) > 1 else []
+        several = self._alive_links(link.part) if len(self.links) > 1 else []
         for frame in frames:
             received_us, data = frame
             try:
@@ -175,7 +220,7 @@ class Recorder:
                     elif isinstance(decoded, Notice):
                         self._notice(link, decoded)
         if self._tape is not None:
-            self._tape.write(self.venue.name, link.life.connection.id, frames)
+            self._tape.write(self.venue.name, link.life.connection.id, frames, link.endpoint.market)
         if not found:
             return
         if any(type(item) is tuple for item in found):
@@ -187,15 +232,22 @@ class Recorder:
                 other.pause()
 
     def delivers(self, seconds: float) -> bool:
-        """Whether a connection has been proved alive for so long."""
+        """Whether a connection of each part has been proved alive for so long."""
         now = asyncio.get_running_loop().time()
-        return any(
-            link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+        delivering = {
+            link.part
             for link in self.links
-        )
+            if link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
+        }
+        return bool(self._lanes) and delivering.issuperset(self._lanes)
 
-    def _alive_links(self) -> list[str]:
-        return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
+    def _alive_links(self, part: object = None) -> list[str]:
+        """The connections that are proved alive: of one part, or (None) of all."""
+        return [
+            link.name
+            for link in self.links
+            if link.proved.is_set() and not link.ended.is_set() and part in (None, link.part)
+        ]
 
     def _quarantined(self, link: Link, frame: Frame, reason: str) -> Quarantined:
         kind = reason.partition(":")[0]
@@ -216,6 +268,10 @@ class Recorder:
         log.info("%s: the feed is alive (first canary %.1f s after connecting)", self.venue.name, since)
 
     def _notice(self, link: Link, notice: Notice) -> None:
+        if notice.reply is not None:
+            link.send(notice.reply)
+        if link.dialogue.answer(notice):
+            return
         if notice.kind == "error":
             log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
         elif notice.kind == "reconnect":
@@ -224,29 +280,28 @@ class Recorder:
 
     # -- connections -----------------------------------------------------------------------------------------------
 
-    async def _lane(self, endpoint: Endpoint, number: int, lanes: int) -> None:
+    async def _lane(self, part: Part, number: int, lanes: int) -> None:
         """Never ends: a fault of ours costs this lane seconds, and the others nothing."""
         backoff = Backoff()
-        await asyncio.sleep(number * APART_S)
         while True:
             try:
-                await self._keep(endpoint, number, lanes, backoff)
+                await self._keep(part, number, lanes, backoff)
             except Exception:
                 log.exception("%s: a fault in keeping a connection; starting it again", self.venue.name)
                 await asyncio.sleep(backoff.delay_s())
 
-    async def _keep(self, endpoint: Endpoint, number: int, lanes: int, backoff: Backoff) -> None:
+    async def _keep(self, part: Part, number: int, lanes: int, backoff: Backoff) -> None:
         loop = asyncio.get_running_loop()
         # Renewals of several lanes are spread over a life, so that they never fall together.
         renew_s = self._renew_s * (1 - number / (2 * lanes))
         while True:
-            link = await self._connect(endpoint, backoff)
+            link = await self._connect(part, backoff)
             renew_at = loop.time() + renew_s
             while not link.ended.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(link.ended.wait(), max(renew_at - loop.time(), 0.0))
                     break
-                successor = await self._renewal(endpoint)
+                successor = await self._renewal(part)
                 if successor is None:
                     renew_at = loop.time() + min(60.0, self._renew_s / 10)
                     continue
@@ -258,23 +313,23 @@ class Recorder:
                 backoff.reset()
             await asyncio.sleep(backoff.delay_s())
 
-    async def _connect(self, endpoint: Endpoint, backoff: Backoff) -> Link:
+    async def _connect(self, part: Part, backoff: Backoff) -> Link:
         while True:
             try:
-                link = await self._link(endpoint)
+                link = await self._link(part)
             except WireError as error:
                 self._out_of_reach(error)
                 await asyncio.sleep(backoff.delay_s())
             else:
                 self.reach_trouble = None
-                host = urlsplit(endpoint.url).hostname
+                host = urlsplit(link.endpoint.url).hostname
                 log.info("%s: connected to %s; waiting for the first canary", self.venue.name, host)
                 return link
 
-    async def _renewal(self, endpoint: Endpoint) -> Link | None:
+    async def _renewal(self, part: Part) -> Link | None:
         """A successor that has proved itself, or None."""
         try:
-            successor = await self._link(endpoint)
+            successor = await self._link(part)
         except WireError as error:
             log.warning("%s: could not renew the connection yet: %s", self.venue.name, error)
             return None
@@ -286,7 +341,9 @@ class Recorder:
                 wait.cancel()
         return None if successor.ended.is_set() else successor
 
-    async def _link(self, endpoint: Endpoint) -> Link:
+    async def _link(self, part: Part) -> Link:
+        endpoint, shares = self._endpoints[part.endpoint], self._shares[part.endpoint]
+        await self._turn()
         connection = await self._open(endpoint)
         log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
@@ -296,11 +353,26 @@ class Recorder:
             url=shown(endpoint.url),
             opened_us=connection.opened_us,
         )
-        link = Link(connection, fact, self._timeout_s, self._read)
+        link = Link(
+            connection,
+            fact,
+            self._timeout_s,
+            self._read,
+            endpoint=endpoint,
+            part=part,
+            topics=(lambda: shares[part.share]) if shares is not None else tuple,
+        )
         self.links.append(link)
         if self._paused:
             link.pause()
         return link
+
+    async def _turn(self) -> None:
+        """Wait until another connection may be opened: so much the venue wants between two."""
+        loop = asyncio.get_running_loop()
+        async with self._opening:
+            await asyncio.sleep(max(0.0, self._open_at - loop.time()))
+            self._open_at = loop.time() + self.venue.apart_s
 
     def _out_of_reach(self, error: RektError) -> None:
         if self._alive_links():
@@ -334,19 +406,44 @@ class Recorder:
         elif cause not in ("stopped", "renewed"):
             log.warning("%s: the connection ended (%s); connecting anew", name, link.detail or cause)
 
+    def _together(self, start_ms: int) -> ConnectionFact:
+        """The row of a stretch in which all parts are proved."""
+        return ConnectionFact(
+            secrets.token_hex(8), self._run, self.venue.name, TOGETHER, start_ms * 1000, start_ms * 1000
+        )
+
     # -- bookkeeping -----------------------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
+            self._put_due(time.time_ns() // 1000)
             self._put_changes()
 
-    def _put_changes(self) -> None:
+    def _put_due(self, now_us: int) -> None:
+        """Events that the decoder held back; their frames were counted when they came."""
+        if self._reference.held and (events := self.venue.due(now_us, self._reference)):
+            self._control -= 1
+            self._has_unsettled = self._has_unsettled or any(event.notional is None for event in events)
+            self._committer.put(events)
+
+    def _put_changes(self, *, ending: bool = False) -> None:
         connections, spans = [], []
         for link in self.links:
             if (changed := link.life.changes()) is not None:
                 connections.append(changed[0])
-                spans.extend(changed[1])
+                if self._joint is not None:
+                    self._joint.put(link.part, changed[1])
+                    self._ended[link.name] = changed[0].cause
+                else:
+                    spans.extend(changed[1])
+        if self._joint is not None:
+            now_us = time.time_ns() // 1000
+            rows, joined = self._joint.changes(self._ended, now_us)
+            connections += rows + (self._joint.close(now_us, "stopped") if ending else [])
+            spans += joined
+            for name in list(self._ended)[:-MOST_ENDED]:
+                del self._ended[name]
         deliveries = self._deliveries.settle(self._alive_links(), asyncio.get_running_loop().time())
         self.links = [link for link in self.links if not link.ended.is_set()]
         clock = self._clocks.changes()
@@ -371,7 +468,9 @@ class Recorder:
         while True:
             self._unknown.clear()
             try:
-                await refresh(self.venue, self._settings, self._reference, self._committer, self._fetch)
+                await refresh(
+                    self.venue, self._settings, self._reference, self._committer, self._fetch, self._listed
+                )
             except RektError as error:
                 if trouble != error.message and self.links:  # out of reach altogether is told elsewhere
                     trouble = error.message
@@ -384,6 +483,7 @@ class Recorder:
                 continue
             trouble = None
             backoff.reset()
+            self._subscribe(chain.from_iterable(self._listed.values()))
             await asyncio.sleep(FLUSH_S)  # events that came before the documents are durable by then
             try:
                 await self._settle()

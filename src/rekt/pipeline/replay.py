@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from rekt.errors import FrameError
+from rekt.errors import FrameError, UsageError
 from rekt.fields import DAY, MIN_TIME
-from rekt.model import Liquidation, Quarantined
+from rekt.model import Liquidation, Market, Quarantined
 from rekt.pipeline.committer import Change, Committer
 from rekt.venue import Reference, Tick, Venue
 from rekt.wire.tape import BadLine, TapeLine
@@ -17,24 +17,28 @@ log = logging.getLogger("rekt.replay")
 
 
 class Replay:
-    """Feeds lines of tapes to a committer. A line that names a venue we know is that venue's; else the default's."""
+    """Feeds lines of tapes to a committer. A line that names a venue we know is that venue's; else the default's.
+
+    `known`: a venue and what decoding it needs, by its name; `market`: of the default's frames, where they don't tell.
+    """
 
     def __init__(
         self,
-        venues: Mapping[str, Venue],
+        known: Callable[[str], tuple[Venue, Reference] | None],
         default: str,
-        references: Mapping[str, Reference],
         committer: Committer,
+        market: Market | None = None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self.lines = 0
         self.symbols: set[tuple[str, str]] = set()  # (venue, symbol) of events of unknown notional
-        self._venues = venues
+        self._known = known
         self._default = default
-        self._references = references
+        self._market = market
         self._committer = committer
         self._clock_us = clock_us
         self._control = 0
+        self._holding: dict[str, tuple[Venue, Reference]] = {}
 
     def feed(self, lines: Iterable[TapeLine | BadLine]) -> None:
         """Read these lines to their end; waits while the committer has enough to do."""
@@ -47,6 +51,8 @@ class Replay:
                 self._committer.wait_for_room()
             if self._control >= 1000:
                 self.flush()
+        for venue, reference in self._holding.values():
+            self._due(venue, reference, 1 << 62)
         self.flush()
 
     def flush(self) -> None:
@@ -60,9 +66,10 @@ class Replay:
         name = self._default
         if isinstance(line, BadLine):
             return self._committer.put(Quarantined(name, None, now_us, line.reason, line.data))
-        if line.venue is not None and line.venue in self._venues:
-            name = line.venue
-        reference = self._references[name]
+        found = self._known(line.venue) if line.venue is not None else None
+        market = line.market if found is not None else line.market or self._market
+        venue, whole = found or self._usual()
+        name, reference = venue.name, whole.of(market)
         received_us = now_us if line.received_us is None else line.received_us
         if not MIN_TIME * 1000 <= received_us <= now_us + DAY * 1000:
             return self._committer.put(
@@ -75,7 +82,7 @@ class Replay:
                 )
             )
         try:
-            decoded = self._venues[name].decode(line.data, received_us, reference)
+            decoded = venue.decode(line.data, received_us, reference)
         except FrameError as error:
             return self._committer.put(
                 Quarantined(name, line.connection, received_us, error.message, line.data)
@@ -88,7 +95,25 @@ class Replay:
         self._control += 1
         if isinstance(decoded, Tick):
             reference.tick(decoded)
+        if reference.held:
+            self._holding[name] = (venue, whole)
+            return self._due(venue, whole, received_us)
         return False
+
+    def _usual(self) -> tuple[Venue, Reference]:
+        found = self._known(self._default)
+        if found is None:
+            raise UsageError(f"no venue is called {self._default!r}")
+        return found
+
+    def _due(self, venue: Venue, reference: Reference, received_us: int) -> bool:
+        """Events that the decoder held back; their frames were counted when they came."""
+        events = venue.due(received_us, reference)
+        if not events:
+            return False
+        self._control -= 1
+        self.symbols.update((venue.name, event.symbol) for event in events if event.notional is None)
+        return self._committer.put(events)
 
 
 def _received_when_sent(event: Liquidation) -> Liquidation:

@@ -148,6 +148,11 @@ class Connection:
         if self.disconnected is None:
             self._transport.send(WSMsgType.TEXT, message)
 
+    def ping(self) -> None:
+        """Send one ping frame; the answer says nothing that the canary does not."""
+        if self.disconnected is None:
+            self._transport.send_ping()
+
     def pause(self) -> None:
         """Stop reading from the socket. Pings go unanswered meanwhile, and a cut is noticed only on `resume`."""
         if not self.paused and self.disconnected is None:

@@ -3,7 +3,7 @@
     {"venue":"binance","connection":"<id>","recv_ts":1781483912830.123,"raw":"<the frame's text>"}
 
 `recv_ts` is the receive time in ms, with the microseconds behind the point. A frame that is no UTF-8 text stands in
-`raw_b64` instead, base64. `read_tape` takes other people's recordings as well: see there.
+`raw_b64` instead, base64. Where a venue's frames don't tell their market, the line has it as `market`. `read_tape` takes other people's recordings as well: see there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rekt.errors import UsageError
+from rekt.model import Market
 from rekt.wire.frame import Frame
 from rekt.wire.lines import MAX_LINE, Broken, lines
 
@@ -34,6 +35,7 @@ class TapeLine(NamedTuple):
     data: bytes
     venue: str | None  # as the line says, which may be another recorder's name for it
     connection: str | None
+    market: Market | None = None
 
 
 class BadLine(NamedTuple):
@@ -98,19 +100,21 @@ def parse_line(number: int, line: bytes) -> TapeLine | BadLine:
         data,
         venue if isinstance(venue, str) else None,
         connection if isinstance(connection, str) else None,
+        outer.market if outer.market in ("linear", "inverse") else None,
     )
 
 
-def encode_line(venue: str, connection: str, frame: Frame) -> bytes:
+def encode_line(venue: str, connection: str, frame: Frame, market: str | None = None) -> bytes:
     """A frame as a line of a tape, with its line break."""
     received_us, data = frame
     try:
         key, value = b"raw", _encode(data.decode())
     except UnicodeDecodeError:
         key, value = b"raw_b64", _encode(b64encode(data).decode())
-    return b'{"venue":%s,"connection":%s,"recv_ts":%d.%03d,"%s":%s}\n' % (
+    return b'{"venue":%s,"connection":%s,%s"recv_ts":%d.%03d,"%s":%s}\n' % (
         _encode(venue),
         _encode(connection),
+        b"" if market is None else b'"market":%s,' % _encode(market),
         received_us // 1000,
         received_us % 1000,
         key,
@@ -126,6 +130,7 @@ class _Outer(msgspec.Struct, gc=False):
     recv_ts: Any = None
     venue: Any = None
     connection: Any = None
+    market: Any = None
 
 
 _decode_outer = msgspec.json.Decoder(_Outer).decode

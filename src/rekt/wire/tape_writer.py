@@ -40,7 +40,7 @@ class TapeWriter:
         self._folder = folder
         self._run = _file_word(run or secrets.token_hex(4))
         self._flush_s = flush_s
-        self._queue: deque[tuple[str, str, Sequence[Frame]]] = deque()
+        self._queue: deque[tuple[str, str, Sequence[Frame], str | None]] = deque()
         self._given = self._taken = 0  # frames; each is counted by one thread only
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -50,14 +50,17 @@ class TapeWriter:
         self._thread = threading.Thread(target=self._work, name="tape", daemon=True)
         self._thread.start()
 
-    def write(self, venue: str, connection: str, frames: Sequence[Frame]) -> None:
-        """Take frames that were just received; they must not be changed afterwards. Returns at once."""
+    def write(self, venue: str, connection: str, frames: Sequence[Frame], market: str | None = None) -> None:
+        """Take frames that were just received; they must not be changed afterwards. Returns at once.
+
+        `market`: the connection's, where the frames themselves don't tell.
+        """
         waiting = self._given - self._taken + len(frames)
         if waiting > MAX_WAITING or self._stopping:
             self.missing += len(frames)
             return
         self._given += len(frames)
-        self._queue.append((venue, connection, frames))
+        self._queue.append((venue, connection, frames, market))
         if not self._wake.is_set():
             self._wake.set()
         if waiting > SOON:
@@ -85,11 +88,11 @@ class TapeWriter:
     def _write_queue(self) -> None:
         texts: dict[tuple[str, int], list[bytes]] = {}
         while self._queue:
-            venue, connection, frames = self._queue.popleft()
+            venue, connection, frames, market = self._queue.popleft()
             self._taken += len(frames)
             if frames:
                 text = texts.setdefault((venue, frames[0].received_us // _DAY_US), [])
-                text += [encode_line(venue, connection, frame) for frame in frames]
+                text += [encode_line(venue, connection, frame, market) for frame in frames]
         for (venue, day), text in texts.items():
             if self._trouble_until is not None and time.monotonic() < self._trouble_until:
                 self.missing += len(text)

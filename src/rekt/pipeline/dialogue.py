@@ -1,0 +1,139 @@
+"""What is said to a venue on one connection: first messages, subscriptions within its limits, heartbeats, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+from rekt.venue import Endpoint, Notice
+
+log = logging.getLogger("rekt.recorder")
+
+ANSWER_S = 15.0  # so long a venue may take to acknowledge a subscription by topic
+
+Send = Callable[[bytes | None], None]  # a text frame; None: a websocket ping
+
+
+class Dialogue:
+    """Speaks for one connection, for as long as `run` is not cancelled.
+
+    Messages go out `pause_s` apart; heartbeats and answers at once, being few. A subscription that the venue refuses
+    is asked for again topic by topic, so that one bad symbol costs no other; a topic refused alone is told and left.
+    """
+
+    def __init__(
+        self, venue: str, endpoint: Endpoint, send: Send, topics: Callable[[], Collection[str]]
+    ) -> None:
+        self._venue = venue
+        self._endpoint = endpoint
+        self._send = send
+        self._topics = topics  # those wanted now
+        self._asked: set[str] = set()
+        self._refused: set[str] = set()
+        self._waiting: deque[bytes] = deque(endpoint.messages)
+        self._unanswered: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._number = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to say by itself."""
+        endpoint = self._endpoint
+        return bool(endpoint.messages or endpoint.heartbeat or endpoint.topics)
+
+    def look(self) -> None:
+        """The topics that are wanted may have changed."""
+        self._wake.set()
+
+    def answer(self, notice: Notice) -> bool:
+        """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here."""
+        if notice.about is None or notice.about not in self._unanswered:
+            return False
+        _, topics = self._unanswered.pop(notice.about)
+        for name in [name for name, (_, of) in self._unanswered.items() if of == topics]:
+            del self._unanswered[name]
+        if notice.kind != "error":
+            return True
+        if len(topics) > 1:
+            log.warning("%s: a subscription was refused (%s); asking one by one", self._venue, notice.text)
+            for topic in topics:
+                self._subscribe([topic])
+        else:
+            self._refused.add(topics[0])
+            log.error("%s: %s can't be subscribed: %s", self._venue, topics[0], notice.text)
+        self._wake.set()
+        return True
+
+    async def run(self) -> None:
+        """Say what is to be said, in time."""
+        endpoint, loop = self._endpoint, asyncio.get_running_loop()
+        beat, free = endpoint.heartbeat, loop.time()
+        beat_at = loop.time() + beat.every_s if beat is not None else float("inf")
+        while True:
+            self._wake.clear()
+            self._compare()
+            now = loop.time()
+            if beat is not None and now >= beat_at:
+                self._send(None if beat.message is None else _stamped(beat.message))
+                beat_at = now + beat.every_s
+            while self._waiting and now >= free:
+                self._send(_stamped(self._waiting.popleft()))
+                free = now + endpoint.pause_s
+            self._overdue(now)
+            due = min(beat_at, free if self._waiting else float("inf"), now + ANSWER_S)
+            if not self._unanswered and not self._waiting and endpoint.heartbeat is None:
+                await self._wake.wait()
+            else:
+                try:
+                    async with asyncio.timeout(max(due - loop.time(), 0.001)):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    def _compare(self) -> None:
+        topics = self._endpoint.topics
+        if topics is None:
+            return
+        wanted = self._topics()
+        new = [topic for topic in wanted if topic not in self._asked and topic not in self._refused]
+        gone = [topic for topic in self._asked if topic not in wanted]
+        for start in range(0, len(gone), topics.per_message):
+            self._number += 1
+            self._waiting.append(
+                topics.unsubscribe(gone[start : start + topics.per_message], str(self._number))
+            )
+        self._asked.difference_update(gone)
+        self._refused.intersection_update(wanted)  # listed anew, it is tried anew
+        for start in range(0, len(new), topics.per_message):
+            self._subscribe(new[start : start + topics.per_message])
+
+    def _subscribe(self, group: Sequence[str]) -> None:
+        topics = self._endpoint.topics
+        if topics is None:
+            return
+        self._number += 1
+        self._asked.update(group)
+        self._waiting.append(topics.subscribe(group, str(self._number)))
+        entry = (
+            asyncio.get_running_loop().time() + len(self._waiting) * self._endpoint.pause_s,
+            tuple(group),
+        )
+        self._unanswered[str(self._number)] = entry
+        if len(group) == 1:  # some venues repeat the topic, not a number
+            self._unanswered[group[0]] = entry
+
+    def _overdue(self, now: float) -> None:
+        late = {of for since, of in self._unanswered.values() if now - since > ANSWER_S}
+        for group in late:
+            log.error(
+                "%s: no answer to the subscription of %s%s", self._venue, group[0],
+                f" and {len(group) - 1} more" if len(group) > 1 else "",
+            )  # fmt: skip
+        self._unanswered = {name: entry for name, entry in self._unanswered.items() if entry[1] not in late}
+
+
+def _stamped(message: bytes) -> bytes:
+    return message.replace(b"{now}", b"%d" % time.time())
