@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
 from rekt.errors import FrameError, RestError
 from rekt.model import Instrument
+from rekt.pipeline.dialogue import Dialogue
 from rekt.venue import Notice, Reference, Tick
 from rekt.venues.dydx import VENUE
 from tests.contracts.test_venue import NOW_US, settings
@@ -113,3 +115,23 @@ def test_the_list_tells_what_is_open() -> None:
     ]
     with pytest.raises(RestError):
         document.parse(b'{"markets":[]}', 5)
+
+
+def test_a_backlog_answers_its_subscription() -> None:
+    """A market whose answer holds liquidations is waited for no longer, though it was no notice."""
+
+    async def play() -> None:
+        (endpoint,) = VENUE.endpoints(settings("dydx"))
+        sent: list[bytes | None] = []
+        dialogue = Dialogue("dydx", endpoint._replace(pause_s=0), sent.append, lambda: ["BTC-USD", "ETH-USD"])
+        task = asyncio.create_task(dialogue.run())
+        await asyncio.sleep(0.01)
+        assert len(sent) == 3
+        events = VENUE.decode(frame(b"subscribed", TRADE), NOW_US, Reference())
+        assert isinstance(events, tuple)
+        dialogue.heard(events)
+        assert not dialogue.answer(Notice("ack", about="BTC-USD"))
+        assert dialogue.answer(Notice("ack", about="ETH-USD"))
+        task.cancel()
+
+    asyncio.run(play())
