@@ -139,8 +139,6 @@ class Venue(Protocol):
     life_s: float = 86_400.0  # the venue cuts a connection after so long
     apart_s: float = 0.5  # between the openings of two connections: the venue's limit
     testnet_hosts: frozenset[str] = frozenset()  # hosts whose events are play money
-    # Events have ids of the venue's own and come again with another time: the first one stays, for a week at least.
-    returns: bool = False
     # For people (`rekt venues`): one line each.
     canary: str = ""
     limits: str = ""

@@ -242,3 +242,33 @@ def test_any_batches_add_up(
         assert reader.verify() == []
         assert list(reader.liquidations()) == [truth[key] for key in sorted(truth)]
     writer.close()
+
+
+def test_an_event_told_again_at_another_time_stays_the_first(path: Path) -> None:
+    """Without an event time, the same uid with another trade time is a repeat: in its batch, later, and elsewhere."""
+    first = event(1)._replace(event_time=None)
+    again = [
+        first._replace(trade_time=first.trade_time + late, received_us=1)
+        for late in (1, 5_000, 8 * 86_400_000)
+    ]
+    writer = Ledger(path)
+    done = writer.append(Batch("run", [(first,), (again[0], event(2))]))
+    assert (done.stored, done.duplicate, done.new) == (2, 0, [first, event(2)])
+    for late in again[1:]:
+        done = writer.append(Batch("run", [(late,)]))
+        assert (done.stored, done.duplicate, done.new) == (0, 1, [])
+    done = writer.append(Batch("run", [(again[0], event(3)), (first,)]))
+    assert (done.stored, done.duplicate, done.new) == (1, 1, [event(3)])
+    with Reader(path) as reader:
+        assert [one.trade_time for one in reader.liquidations() if one.uid == first.uid] == [first.trade_time]
+        assert reader.verify() == []
+        assert reader.counters() == Counters(6, 0, 3, 3, 0)
+    writer.close()
+
+
+def test_with_an_event_time_another_time_is_another_event(path: Path) -> None:
+    """Where the venue tells when it sent it, the uid counts together with the trade time alone."""
+    writer = Ledger(path)
+    later = event(1)._replace(trade_time=event(1).trade_time + 1)
+    assert writer.append(Batch("run", [(event(1),), (later,)])).stored == 2
+    writer.close()

@@ -230,6 +230,9 @@ class Ledger:
         """All rows at once; which were new is only looked up when some were not."""
         frames = batch.frames
         events = list(chain.from_iterable(frames))
+        if any(event[12] is None for event in events):
+            frames = self._first_told(frames)
+            events = list(chain.from_iterable(frames))
         if not events:
             return Appended(0, len(frames), []), []
         rows = self._rows(events)
@@ -239,7 +242,8 @@ class Ledger:
         self._in_chunks(_INSERT, rows)
         if connection.total_changes() - before == len(rows):
             self._roll_up(fold(rows), batch, batch.reason)
-            return Appended(len(frames), 0, events), []
+            empty = sum([not frame for frame in frames])
+            return Appended(len(frames) - empty, empty, events), []
         found = connection.execute("SELECT trade_time, uid FROM liquidation WHERE seq > ?", (last or 0,))
         fresh = set(cast("list[tuple[int, bytes]]", found.fetchall()))
         stored, new = 0, []
@@ -260,7 +264,7 @@ class Ledger:
         new: list[Liquidation] = []
         rows: list[Row] = []
         refused: list[Quarantined] = []
-        for frame in batch.frames:
+        for frame in self._first_told(batch.frames):
             had, bad = len(new), len(refused)
             for event in frame:
                 try:
@@ -281,6 +285,24 @@ class Ledger:
                 duplicate += 1
         self._roll_up(fold(rows), batch, batch.reason)
         return Appended(stored, duplicate, new, spoilt), refused
+
+    def _first_told(self, frames: list[tuple[Liquidation, ...]]) -> list[tuple[Liquidation, ...]]:
+        """Frames without the events that were told before with another time: the first one stays.
+
+        Only events without an event time come so. Looked up in all that is kept, and among these.
+        """
+        execute, seen = self._connection.execute, set()
+
+        def is_first(event: Liquidation) -> bool:
+            if event.event_time is not None:
+                return True
+            again = "SELECT 1 FROM liquidation WHERE uid = ? AND event_time IS NULL AND trade_time <> ?"
+            if event.uid in seen or execute(again, (event.uid, event.trade_time)).get is not None:
+                return False
+            seen.add(event.uid)
+            return True
+
+        return [tuple(event for event in frame if is_first(event)) for frame in frames]
 
     def _rows(self, events: list[Liquidation]) -> list[Row]:
         feeds = self._feeds

@@ -108,6 +108,11 @@ MIGRATIONS: tuple[str, ...] = (
     -- The troubles that the operator was told of and that last.
     CREATE TABLE alert(name TEXT PRIMARY KEY, text TEXT NOT NULL, since_ms INTEGER NOT NULL) STRICT;
     """,
+    """
+    -- Events that may be told again with another time (an order standing at each connection, a position sent anew) have
+    -- no event time: by this they are found.
+    CREATE INDEX liquidation_again ON liquidation(uid) WHERE event_time IS NULL;
+    """,
 )
 VERSION = len(MIGRATIONS)
 _NEW = "move it away, or name another file under [DATABASE] path"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Sequence
+
+from rekt.pipeline.dialogue import Dialogue
+from rekt.venue import Endpoint, Heartbeat, Notice, Topics
+
+
+def say(op: str) -> Callable[[Sequence[str], str], bytes]:
+    """A message as many venues want it."""
+    return lambda topics, number: json.dumps({"op": op, "id": number, "args": list(topics)}).encode()
+
+
+TOPICS = Topics(lambda _: [], say("subscribe"), say("unsubscribe"), per_connection=100, per_message=2)
+
+
+class Wire:
+    """Notes what was sent, and when."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, bytes | None]] = []
+
+    def __call__(self, message: bytes | None) -> None:
+        self.sent.append((asyncio.get_running_loop().time(), message))
+
+    def told(self) -> list[tuple[str, list[str]]]:
+        """The subscriptions among it."""
+        found = [json.loads(message) for _, message in self.sent if message is not None]
+        return [(one["op"], one["args"]) for one in found]
+
+
+def play(
+    endpoint: Endpoint, wanted: Collection[str], act: Callable[[Dialogue], None], seconds: float = 0.1
+) -> Wire:
+    """Let a dialogue run, do something in its middle, and see what it said."""
+    wire = Wire()
+
+    async def run() -> None:
+        dialogue = Dialogue("x", endpoint, wire, lambda: wanted)
+        assert dialogue.needed
+        task = asyncio.create_task(dialogue.run())
+        await asyncio.sleep(seconds / 2)
+        act(dialogue)
+        await asyncio.sleep(seconds / 2)
+        task.cancel()
+
+    asyncio.run(run())
+    return wire
+
+
+def test_a_silent_endpoint_needs_no_dialogue() -> None:
+    """Where there is nothing to say, no task runs."""
+    assert not Dialogue("x", Endpoint("wss://x"), lambda _: None, tuple).needed
+
+
+def test_messages_come_first_with_the_time_in_them() -> None:
+    """First messages go out at once, the seconds since 1970 in place of {now}."""
+    wire = play(Endpoint("wss://x", (b'{"op":"a","id":"","args":[],"time":{now}}',)), (), lambda _: None)
+    ((_, message),) = wire.sent
+    assert message is not None
+    assert json.loads(message)["time"] > 1_700_000_000
+
+
+def test_messages_keep_their_distance() -> None:
+    """With a pause of 30 ms four groups take 90 ms at least."""
+    wire = play(Endpoint("wss://x", topics=TOPICS, pause_s=0.03), "abcdefg", lambda _: None, 0.6)
+    times = [at for at, _ in wire.sent]
+    assert [args for _, args in wire.told()] == [["a", "b"], ["c", "d"], ["e", "f"], ["g"]]
+    assert times[-1] - times[0] >= 0.089
+
+
+def test_a_list_that_changes_is_followed() -> None:
+    """A topic that is gone is unsubscribed, a new one subscribed, the rest left alone."""
+    wanted = ["a", "b"]
+
+    def change(dialogue: Dialogue) -> None:
+        wanted[:] = ["b", "c"]
+        dialogue.look()
+
+    wire = play(Endpoint("wss://x", topics=TOPICS), wanted, change)
+    assert wire.told() == [("subscribe", ["a", "b"]), ("unsubscribe", ["a"]), ("subscribe", ["c"])]
+
+
+def test_a_refused_group_is_asked_for_one_by_one() -> None:
+    """One bad symbol refuses its group; each is then asked for alone, and the bad one is not asked for again."""
+
+    def refuse(dialogue: Dialogue) -> None:
+        assert dialogue.answer(Notice("error", "invalid symbol", about="1"))
+        asyncio.get_running_loop().call_later(
+            0.02, lambda: dialogue.answer(Notice("error", "invalid", about="b"))
+        )
+        asyncio.get_running_loop().call_later(0.03, dialogue.look)
+
+    wire = play(Endpoint("wss://x", topics=TOPICS), ["a", "b"], refuse, 0.2)
+    assert wire.told() == [("subscribe", ["a", "b"]), ("subscribe", ["a"]), ("subscribe", ["b"])]
+
+
+def test_answers_to_nothing_asked_are_not_taken() -> None:
+    """An error that names no request of ours is left to the recorder."""
+
+    def answer(dialogue: Dialogue) -> None:
+        assert not dialogue.answer(Notice("error", "overloaded"))
+        assert not dialogue.answer(Notice("ack", about="77"))
+        assert dialogue.answer(Notice("ack", about="1"))
+        assert not dialogue.answer(Notice("ack", about="1"))
+
+    play(Endpoint("wss://x", topics=TOPICS), ["a", "b"], answer)
+
+
+def test_heartbeats_go_out_in_time() -> None:
+    """A text heartbeat, or a websocket ping, every so many seconds."""
+    for message in (b"ping", None):
+        wire = play(Endpoint("wss://x", heartbeat=Heartbeat(0.05, message)), (), lambda _: None, 0.4)
+        assert {sent for _, sent in wire.sent} == {message}
+        assert 2 <= len(wire.sent) <= 8
