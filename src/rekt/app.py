@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from rekt.config import Key, Section, Settings, load
+from rekt.config import SECTIONS, Key, Section, Settings, load
 from rekt.errors import ConfigError, LedgerError, RestError, UsageError
 
 from . import __version__, registry
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
     from rekt.publisher import Service as PublisherKind
+    from rekt.stats.coverage import Terms
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
     from rekt.stores.sqlite.outbox import Outbox
@@ -124,9 +125,27 @@ def settings(config: str | None = None) -> Settings:
     return load(config, os.environ, extra=keys(), launcher_root=checkout(), cwd=cwd)
 
 
-def settle_ms() -> dict[str, int]:
-    """How long after an hour's end each venue's events of it may still come, in ms."""
-    return {name: round(venue(name).settle_s * 1000) for name in registry.names("rekt.venues")}
+def terms(settings: Settings | None = None) -> dict[str, Terms]:
+    """What each venue's numbers rest on, and whether it is recorded by these settings (by default without)."""
+    from rekt.stats.coverage import Terms
+
+    chosen = enabled(settings) if settings is not None else [SECTIONS["VENUES"]["enabled"].default]
+    found = {}
+    for name in registry.names("rekt.venues"):
+        one = venue(name)
+        canary_s = float(one.keys["canary_timeout"].default)
+        kinds = [
+            " and ".join(sorted(set(kind))) for kind in zip(*(feed[2:] for feed in one.feeds), strict=True)
+        ]
+        found[name] = Terms(
+            round(one.settle_s * 1000), round(canary_s * 1000), kinds[1], kinds[0], name in chosen
+        )
+    return found
+
+
+def settle_ms(names: Iterable[str]) -> int:
+    """How long after an hour's end the quickest of these venues may still tell events of it, in ms."""
+    return min(round(venue(name).settle_s * 1000) for name in names)
 
 
 def reader(settings: Settings) -> Reader:
@@ -183,7 +202,7 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
     source = Source(
         open_book=lambda: reader(settings),
         path=settings.ledger_path,
-        settle=settle_ms(),
+        terms=terms(settings),
         templates=lambda: choices,
         recording=lambda: recording(settings.ledger_path),
         sqlite_version=apsw.sqlite_lib_version(),
@@ -282,7 +301,11 @@ class Service:
                     loop.call_soon_threadsafe(recorder.resume)
 
             committer = Committer(
-                ledger, run, durable=self._durable, room=room, settle_ms=min(settle_ms().values())
+                ledger,
+                run,
+                durable=self._durable,
+                room=room,
+                settle_ms=settle_ms(one.name for one in recorded),
             )
             self.progress = committer.progress
             for one in recorded:
@@ -418,7 +441,7 @@ def replay(
                     played[name] = venue(name), Reference(ledger.instruments(name))
         return played[name]
 
-    committer = Committer(ledger, run, reason="replay", settle_ms=min(settle_ms().values()))
+    committer = Committer(ledger, run, reason="replay", settle_ms=settle_ms([usual.name]))
     try:
         replay = Replay(known, usual.name, committer, market)
         for tape in tapes:

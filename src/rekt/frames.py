@@ -143,9 +143,9 @@ def hours(
     from rekt import app
     from rekt.stats.summary import summarise
 
-    now, settle = _now(), app.settle_ms()
+    now, terms = _now(), app.terms()
     with app.reader(_settings(source, config)) as reader:
-        summaries = [summarise(reader, Window(one, one + HOUR), now, settle=settle) for one in starts]
+        summaries = [summarise(reader, Window(one, one + HOUR), now, terms=terms) for one in starts]
     return _as(tables.of_hours(summaries), frame, exact=exact)
 
 

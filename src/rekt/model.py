@@ -179,6 +179,18 @@ class Tally(NamedTuple):
     total: int
 
 
+class VenueTally(NamedTuple):
+    """One venue's part of a window, and what its numbers rest on."""
+
+    venue: str
+    count: int  # type: ignore[assignment]  # hides tuple.count
+    total: int  # micro-dollars
+    coverage: float  # 0..1
+    final: bool
+    sampling: str | None  # what the venue leaves out; None = not known here
+    price_kind: str | None
+
+
 class Mean(NamedTuple):
     """A comparison: the mean hour of a stretch and the number of hours it rests on."""
 
@@ -199,7 +211,7 @@ class HourSummary(NamedTuple):
     long: Tally
     short: Tally
     by_symbol: list[tuple[str, Tally]]
-    by_venue: list[tuple[str, Tally]]
+    by_venue: list[VenueTally]
     coverage: float
     gaps: list[Gap]
     final: bool

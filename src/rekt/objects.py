@@ -19,6 +19,7 @@ from rekt.model import (
     Quality,
     Revision,
     Tally,
+    VenueTally,
 )
 
 Object = dict[str, Any]
@@ -60,7 +61,7 @@ def hour_object(summary: HourSummary) -> Object:
         "long": tally_object(summary.long),
         "short": tally_object(summary.short),
         "by_symbol": [{"symbol": name, **tally_object(tally)} for name, tally in summary.by_symbol],
-        "by_venue": [{"venue": name, **tally_object(tally)} for name, tally in summary.by_venue],
+        "by_venue": [venue_object(one) for one in summary.by_venue],
         "coverage": summary.coverage,
         "gaps": [gap_object(gap) for gap in summary.gaps],
         "final": summary.final,
@@ -117,6 +118,19 @@ def largest_object(largest: Largest) -> Object:
 def tally_object(tally: Tally) -> Object:
     """How many and how much."""
     return {"count": tally.count, "total_usd": money(tally.total)}
+
+
+def venue_object(one: VenueTally) -> Object:
+    """One venue's part of an *hour*."""
+    return {
+        "venue": one.venue,
+        "count": one.count,
+        "total_usd": money(one.total),
+        "coverage": one.coverage,
+        "final": one.final,
+        "sampling": one.sampling,
+        "price_kind": one.price_kind,
+    }
 
 
 def mean_object(mean: Mean | None) -> Object | None:

@@ -6,7 +6,7 @@ already there are left as they are, and what a batch says of a connection or spa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -161,8 +161,8 @@ class Facts(Protocol):
         """A recount of the events themselves by venue, symbol and side, for stretches that are no whole hours."""
         ...
 
-    def largest(self, window: Window) -> Largest | None:
-        """The largest counting event: highest notional, then earliest trade time, then lowest uid."""
+    def largest(self, window: Window, venues: Collection[str] | None = None) -> Largest | None:
+        """The largest counting event (of these venues): highest notional, then earliest trade time, then lowest uid."""
         ...
 
     def alive(self, window: Window) -> list[Alive]:

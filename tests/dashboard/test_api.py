@@ -13,6 +13,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from rekt import app
 from rekt.fields import HOUR, iso_ms
 from rekt.model import Window
 from rekt.objects import hour_object, liquidation_object
@@ -40,7 +41,7 @@ def test_an_hour_is_the_object_of_the_one_function(day: tuple[Path, httpx.Client
         last = reader.last_trade_time()
         assert last is not None
         start = last // HOUR * HOUR - 5 * HOUR
-        expected = hour_object(summarise(reader, Window(start, start + HOUR), last, settle={"binance": 3000}))
+        expected = hour_object(summarise(reader, Window(start, start + HOUR), last, terms=app.terms()))
     got = client.get("/summary", params={"hour": iso_ms(start)[:13]}).json()
     assert {key: got[key] for key in expected} == expected
     assert got["count"] > 0

@@ -172,7 +172,7 @@ def kill(
         check(ledger, exchange, watcher.seen, outcome)
         window = Window(began, int(time.time() * 1000))
         with Reader(ledger) as reader:
-            found = summarise(reader, window, window.end, settle=app.settle_ms())
+            found = summarise(reader, window, window.end, terms=app.terms())
             proved = len(union(reader.alive(window)))
         outcome.coverage, outcome.holes = found.coverage, len(found.gaps)
         if not proved - 1 <= outcome.holes <= proved + 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from rekt.fields import HOUR
-from rekt.model import Bucket, Gap, HourSummary, Largest, Mean, Tally, Window
+from rekt.model import Bucket, Gap, HourSummary, Largest, Mean, Tally, VenueTally, Window
 from rekt.posts.chart import Chart, chart
 
 NOON = 1_784_203_200_000  # 2026-07-16T12:00Z
@@ -39,7 +39,9 @@ def hour(
         long=Tally(round(count * long_share), longs),
         short=Tally(count - round(count * long_share), total - longs),
         by_symbol=[(name, Tally(count, total // 2 ** (n + 1))) for n, name in enumerate(names)],
-        by_venue=[("binance", Tally(count, total))],
+        by_venue=[
+            VenueTally("binance", count, total, coverage, final, "largest_per_symbol_second", "average_fill")
+        ],
         coverage=coverage,
         gaps=[],
         final=final,

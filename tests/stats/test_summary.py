@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from rekt.model import Connection, Gap, HourSummary, Largest, Liquidation, Mean, Span, Tally, Window
 from rekt.objects import connection_object, hour_object, liquidation_object
-from rekt.stats.summary import summarise
+from rekt.stats.coverage import Terms
+from rekt.stats.summary import recorded, summarise
 from rekt.store import Batch
 from rekt.stores.sqlite import Ledger, Reader
 from tests.stores.events import LINEAR, START, batch, event, events
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-SETTLE = {"binance": 3_000}
+TERMS = {"binance": Terms(3_000, 5_000, "largest_per_symbol_second", "average_fill")}
 LATER = START + 30 * DAY
 
 
@@ -31,7 +32,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def ask(ledger: Ledger, window: Window, now: int = LATER) -> HourSummary:
     """The summary of a window."""
     with Reader(ledger.path) as reader:
-        return summarise(reader, window, now, settle=SETTLE)
+        return summarise(reader, window, now, terms=TERMS)
 
 
 def alive(start: int, end: int, cause: str | None = None, name: str = "c", venue: str = "binance") -> Batch:
@@ -45,7 +46,7 @@ def alive(start: int, end: int, cause: str | None = None, name: str = "c", venue
 
 def check(reader: Reader, made: list[Liquidation], window: Window) -> None:
     """Every number of a window against the events themselves."""
-    summary = summarise(reader, window, LATER, settle=SETTLE)
+    summary = summarise(reader, window, LATER, terms=TERMS)
     inside = [one for one in made if window.start <= one.trade_time < window.end and one.counts]
     known = [one for one in inside if one.notional is not None]
 
@@ -62,7 +63,9 @@ def check(reader: Reader, made: list[Liquidation], window: Window) -> None:
     assert summary.by_symbol == sorted(
         by_symbol.items(), key=lambda item: (-item[1].total, -item[1].count, item[0])
     )
-    assert summary.by_venue == ([("binance", tally(inside))] if inside else [])
+    assert [(one.venue, one.count, one.total) for one in summary.by_venue] == (
+        [("binance", *tally(inside))] if inside else []
+    )
     top = min(known, key=lambda one: (-(one.notional or 0), one.trade_time, one.uid), default=None)
     assert summary.largest == (
         top
@@ -250,6 +253,92 @@ def test_objects_have_the_documented_keys_in_order(ledger: Ledger) -> None:
         ("venue", "binance"),
     ]
     assert hour["by_symbol"] == [{"symbol": "BTCUSDT", "count": 1, "total_usd": "12.345678"}]
-    assert hour["by_venue"] == [{"venue": "binance", "count": 1, "total_usd": "12.345678"}]
+    (by_venue,) = hour["by_venue"]
+    assert list(by_venue) == ["venue", "count", "total_usd", "coverage", "final", "sampling", "price_kind"]
+    assert by_venue["venue"] == "binance"
+    assert by_venue["total_usd"] == "12.345678"
+    assert by_venue["sampling"] == "largest_per_symbol_second"
+    assert by_venue["price_kind"] == "average_fill"
+    assert by_venue["final"] is True
     assert hour["compared"]["hour_before"] == {"count": 0, "total_usd": "0.000000", "hours": 1}
     ledger.close()
+
+
+def recorded_at(venue: str, start: int, end: int, cause: str | None = "stopped") -> Batch:
+    """A venue that was recorded from start to end."""
+    return alive(start, end, cause, name=f"{venue}{start}", venue=venue)
+
+
+def event_at(venue: str, trade_time: int, micros: int, number: int = 0) -> Liquidation:
+    """An event of a venue."""
+    one = event(number)
+    return one._replace(feed=one.feed._replace(venue=venue), trade_time=trade_time, notional=micros)
+
+
+@pytest.fixture
+def two(ledger: Ledger) -> Ledger:
+    """Two venues over an hour: one whole with 3 dollars, the other for half of it with 5."""
+    ledger.append(recorded_at("binance", START - 10_000, START + HOUR + 10_000))
+    ledger.append(recorded_at("other", START - 10_000, START + HOUR // 2))
+    ledger.append(
+        Batch(
+            "r",
+            [
+                (event_at("binance", START + 5, 3_000_000, 1),),
+                (event_at("other", START + 7, 4_000_000, 2), event_at("other", START + 9, 1_000_000, 3)),
+            ],
+        )
+    )
+    return ledger
+
+
+def test_each_venue_has_its_own_coverage(two: Ledger) -> None:
+    """The hour's coverage is the lowest; each venue's own stands beside its sums; a gap names its venue."""
+    summary = ask(two, Window(START, START + HOUR))
+    assert [(one.venue, one.count, one.total) for one in summary.by_venue] == [
+        ("other", 2, 5_000_000),
+        ("binance", 1, 3_000_000),
+    ]
+    assert {one.venue: one.coverage for one in summary.by_venue} == {"binance": 1.0, "other": 0.5}
+    assert summary.coverage == 0.5
+    assert [gap.venue for gap in summary.gaps] == ["other"]
+    two.close()
+
+
+def test_some_venues_alone(two: Ledger) -> None:
+    """Restricted to one venue, every number is of that one: sums, the largest, coverage and gaps."""
+    with Reader(two.path) as reader:
+        window = Window(START, START + HOUR)
+        one = summarise(reader, window, LATER, terms=TERMS, venues=["binance"])
+        other = summarise(reader, window, LATER, terms=TERMS, venues=["other"])
+    assert (one.count, one.total, one.coverage, one.gaps) == (1, 3_000_000, 1.0, [])
+    assert one.largest is not None
+    assert one.largest.venue == "binance"
+    assert (other.count, other.total, other.coverage) == (2, 5_000_000, 0.5)
+    assert other.largest is not None
+    assert other.largest.notional == 4_000_000
+    two.close()
+
+
+def test_an_hour_is_final_when_all_its_venues_are(ledger: Ledger) -> None:
+    """A venue whose events come up to 30 s late holds the hour open so long; the quicker one is final before."""
+    ledger.append(recorded_at("binance", START, START + HOUR + 10_000, None))
+    ledger.append(recorded_at("late", START, START + HOUR + 10_000, None))
+    terms = {**TERMS, "late": Terms(settle_ms=30_000)}
+    with Reader(ledger.path) as reader:
+        summary = summarise(reader, Window(START, START + HOUR), START + HOUR + 10_500, terms=terms)
+    assert {one.venue: one.final for one in summary.by_venue} == {"binance": True, "late": False}
+    assert not summary.final
+    ledger.close()
+
+
+def test_a_venue_that_is_no_longer_recorded_costs_no_coverage(two: Ledger) -> None:
+    """An hour in which only one venue was recorded rests on that one; a time without any, on those of the last run."""
+    two.append(recorded_at("binance", START + 3 * HOUR, START + 4 * HOUR))
+    with Reader(two.path) as reader:
+        assert recorded(reader, Window(START, START + HOUR)) == ["binance", "other"]
+        assert recorded(reader, Window(START + 3 * HOUR, START + 4 * HOUR)) == ["binance"]
+        assert recorded(reader, Window(START + 9 * HOUR, START + 10 * HOUR)) == ["binance"]
+        hour = summarise(reader, Window(START + 3 * HOUR, START + 4 * HOUR), LATER, terms=TERMS)
+    assert hour.coverage == 1.0
+    two.close()

@@ -25,6 +25,7 @@ from rekt.posts.schedule import CALL_S, deadline, hour_key, missed
 from rekt.publisher import Entry, Post, Publisher, Receipt
 from rekt.stats.coverage import CLOSED_MS
 from rekt.stats.history import totals
+from rekt.stats.summary import recorded
 
 if TYPE_CHECKING:
     from rekt.config import Settings
@@ -201,7 +202,9 @@ def _render(
 ) -> list[Told]:
     """Render the hour for each service, and keep it, durable, before anything is sent."""
     choices, key, now = templates(settings.templates_path), hour_key(summary.window.start), _common.now_ms()
-    past = History(list(totals(reader, summary.window.start).values()))
+    past = History(
+        list(totals(reader, summary.window.start, venues=recorded(reader, summary.window)).values())
+    )
     told: list[Told] = []
     image: tuple[bytes, str] | None = None
     for one in services:
@@ -264,7 +267,7 @@ def draft(settings: Settings, reader: Reader | QuestDBReader, window: Window) ->
     from rekt.stores.sqlite import Reader
 
     summary = _common.summary(reader, window, _common.now_ms())
-    past = History(list(totals(reader, window.start).values()))
+    past = History(list(totals(reader, window.start, venues=recorded(reader, window)).values()))
     last = reader.last_template("", hour_key(window.start)) if isinstance(reader, Reader) else ""
     return compose(
         summary, templates(settings.templates_path), terms=terms(settings), history=past, last=last

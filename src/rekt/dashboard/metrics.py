@@ -7,6 +7,7 @@ from rekt.dashboard.numbers import Numbers
 from rekt.fields import DAY, HOUR
 from rekt.model import Window
 from rekt.stats.coverage import CLOSED_MS, coverage
+from rekt.stats.summary import to_record
 
 
 async def metrics(numbers: Numbers, clients: int) -> str:
@@ -35,7 +36,7 @@ async def metrics(numbers: Numbers, clients: int) -> str:
             ]
         lines += _family("rekt_coverage_ratio", "gauge", "Proved share of the time up to now.")
         ticks = _family("rekt_canary_age_seconds", "gauge", "Since the last sign of life.")
-        for venue in book.venues() or sorted(source.settle):
+        for venue in book.venues() or to_record(source.terms):
             spans = [span for span in book.alive(Window(now - DAY, now + CLOSED_MS)) if span.venue == venue]
             for label, length in (("1h", HOUR), ("24h", DAY)):
                 share = coverage(spans, Window(now - length, now), now)

@@ -19,11 +19,12 @@ from rekt.objects import gap_object, hour_object, largest_object, quality_object
 from rekt.posts.compose import compose
 from rekt.posts.template import Template
 from rekt.stats import coverage as proof
+from rekt.stats.coverage import Terms
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
-from rekt.stats.summary import ENOUGH, added_up, summarise
+from rekt.stats.summary import ENOUGH, added_up, summarise, to_record
 from rekt.store import Alive
 
 KEPT_S = 1.0  # so long an answer is given again
@@ -43,7 +44,7 @@ class Source:
 
     open_book: Callable[[], Book]
     path: Path
-    settle: Mapping[str, int]
+    terms: Mapping[str, Terms]
     templates: Callable[[], Sequence[Template]]
     recording: Callable[[], bool]
     sqlite_version: str
@@ -76,7 +77,7 @@ class Numbers:
     async def summary(self, window: Window) -> HourSummary:
         """The numbers of a window."""
         now = self.source.clock_ms()
-        return await self.shelf.ask(lambda book: summarise(book, window, now, settle=self.source.settle))
+        return await self.shelf.ask(lambda book: summarise(book, window, now, terms=self.source.terms))
 
     async def quality(self, window: Window, key: object) -> Object:
         """How well a window was recorded. It looks at each event: what took long is kept for long."""
@@ -126,7 +127,7 @@ class Numbers:
         now = self.source.clock_ms()
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.settle)
+            alive = _alive(book, window, self.source.terms)
             steps = series(
                 book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 8 * DAY
             )
@@ -154,7 +155,7 @@ class Numbers:
                 entry[1] += bucket.total
                 unknown[key] = unknown.get(key, 0) + bucket.unknown_count
             totals = {key: own["long"][1] + own["short"][1] for key, own in sides.items()}
-            alive = _alive(book, window, self.source.settle)
+            alive = _alive(book, window, self.source.terms)
             recorded = min((proof.coverage(spans, window, now) for spans in alive.values()), default=0.0)
             normals = history.normals(totals, length // HOUR) if history and recorded >= ENOUGH else {}
             items = [_symbol(key, sides[key], unknown[key], normals.get(key)) for key in _ranked(totals)]
@@ -169,7 +170,7 @@ class Numbers:
         now = self.source.clock_ms()
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.settle)
+            alive = _alive(book, window, self.source.terms)
             venues: list[Object] = [
                 {
                     "venue": venue,
@@ -213,7 +214,7 @@ class Numbers:
             history.add(await self.shelf.ask(partial(_by_symbol, day)))
             await asyncio.sleep(0.02)
         window = Window(history.start, history.end)
-        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.settle)))
+        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.terms)))
         return history
 
 
@@ -225,8 +226,8 @@ async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:
     return await make()
 
 
-def _alive(book: Book, window: Window, settle: Mapping[str, int]) -> dict[str, list[Alive]]:
-    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or sorted(settle)}
+def _alive(book: Book, window: Window, terms: Mapping[str, Terms]) -> dict[str, list[Alive]]:
+    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or to_record(terms)}
     for span in book.alive(Window(window.start - proof.CLOSED_MS, window.end + proof.CLOSED_MS)):
         spans.setdefault(span.venue, []).append(span)
     return spans

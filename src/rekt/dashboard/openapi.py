@@ -67,6 +67,9 @@ SCHEMAS: Mapping[str, Schema] = {
         trade_time=TIME, venue=TEXT,
     ),
     "Tally": _object(**TALLY),
+    "VenueTally": _object(
+        venue=TEXT, **TALLY, coverage=SHARE, final={"type": "boolean"}, sampling=OPTIONAL, price_kind=OPTIONAL,
+    ),
     "Gap": _object(start=TIME, end=TIME, cause=TEXT, venue=TEXT),
     "Revision": _object(
         hour=TIME, seen=TIME, reason=TEXT, before=_ref("Tally"), after=_ref("Tally"),
@@ -74,7 +77,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Hour": _object(
         hour=OPTIONAL_TIME, from_=TIME, to=TIME, count=COUNT, unknown_count=COUNT, total_usd=DOLLARS,
         largest=_maybe(_ref("Largest")), long=_ref("Tally"), short=_ref("Tally"),
-        by_symbol=_list(_object(symbol=TEXT, **TALLY)), by_venue=_list(_object(venue=TEXT, **TALLY)),
+        by_symbol=_list(_object(symbol=TEXT, **TALLY)), by_venue=_list(_ref("VenueTally")),
         coverage=SHARE, gaps=_list(_ref("Gap")), final={"type": "boolean"},
         compared=_object(hour_before=MEAN, mean_24h=MEAN, mean_7d=MEAN),
     ),

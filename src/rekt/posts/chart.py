@@ -254,7 +254,7 @@ def _symbols(figure: Any, data: Chart, look: Theme) -> None:
 
 def _foot(figure: Any, data: Chart, look: Theme) -> None:
     s = data.summary
-    venues = ", ".join(_shown(name).capitalize() for name, _ in s.by_venue) or "Binance"
+    venues = ", ".join(_shown(one.venue).capitalize() for one in s.by_venue) or "Binance"
     words = f"Source: {venues} futures, forced orders as published: a lower bound. Times UTC."
     figure.text(0.045, 0.04, words, size=14, color=look.quiet, va="center")
     if s.coverage < 1:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from rekt.model import Connection, Gap, Window
 from rekt.store import Alive
@@ -24,6 +24,16 @@ PROCESS_DOWN: Final = "process down"
 STALL: Final = "stall"
 
 Stretch = tuple[int, int]
+
+
+class Terms(NamedTuple):
+    """What one venue's numbers rest on: its times, and what its events are."""
+
+    settle_ms: int = 3_000  # events of an hour come at most so long after its end
+    canary_ms: int = CANARY_MS  # a tick is due within so long
+    sampling: str | None = None  # what it leaves out; None = not known here
+    price_kind: str | None = None
+    enabled: bool = True  # whether it is recorded, as far as is known before anything was
 
 
 def union(spans: Iterable[Alive]) -> list[Stretch]:

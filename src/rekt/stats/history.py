@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rekt.fields import DAY, HOUR
 from rekt.model import Bucket, Window
 from rekt.stats.coverage import covered, union
@@ -11,12 +13,18 @@ from rekt.store import Alive, Facts
 MONTH = 30 * DAY
 
 
-def totals(facts: Facts, start_ms: int, length_ms: int = MONTH) -> dict[int, int]:
-    """Micro-dollars by hour (its start, ms) over a stretch that ends at `start_ms`, of hours covered to 0.9 at least."""
+def totals(
+    facts: Facts, start_ms: int, length_ms: int = MONTH, venues: Collection[str] | None = None
+) -> dict[int, int]:
+    """Micro-dollars by hour (its start, ms) over a stretch that ends at `start_ms`, of hours covered to 0.9 at least.
+
+    `venues`: of these alone, and of hours in which all of them were covered.
+    """
     window = Window(start_ms - length_ms, start_ms)
-    spans: dict[str, list[Alive]] = {}
+    spans: dict[str, list[Alive]] = {name: [] for name in venues or ()}
     for span in facts.alive(window):
-        spans.setdefault(span.venue, []).append(span)
+        if venues is None or span.venue in venues:
+            spans.setdefault(span.venue, []).append(span)
     stretches = [union(found) for found in spans.values()]
     found = {
         hour: 0
@@ -24,7 +32,7 @@ def totals(facts: Facts, start_ms: int, length_ms: int = MONTH) -> dict[int, int
         if min((covered(venue, Window(hour, hour + HOUR)) for venue in stretches), default=0) >= ENOUGH * HOUR
     }
     for bucket in facts.totals(window, "hour"):
-        if bucket.start in found:
+        if bucket.start in found and (venues is None or bucket.venue in venues):
             found[bucket.start] += bucket.total
     return found
 

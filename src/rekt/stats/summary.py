@@ -6,39 +6,50 @@ Whole hours come from the roll-ups, ragged ends from a recount of their events; 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from fractions import Fraction
 from typing import Final
 
 from rekt.fields import DAY, HOUR
-from rekt.model import Bucket, Gap, HourSummary, Mean, Tally, Window
-from rekt.stats.coverage import CANARY_MS, CLOSED_MS, coverage, covered, final, gaps, union
+from rekt.model import Bucket, Gap, HourSummary, Mean, Tally, VenueTally, Window
+from rekt.stats.coverage import CLOSED_MS, Terms, coverage, covered, final, gaps, union
 from rekt.store import Alive, Facts
 
 ENOUGH: Final = 0.9  # an hour of less coverage is compared with nothing
-DEFAULT_SETTLE_MS: Final = 3_000
 WEEK: Final = 7 * DAY
 _BRIEF: Final = 8 * DAY  # a window up to this length is read as one state
 
 
 def summarise(
-    facts: Facts, window: Window, now_ms: int, *, settle: Mapping[str, int], canary_ms: int = CANARY_MS
+    facts: Facts,
+    window: Window,
+    now_ms: int,
+    *,
+    terms: Mapping[str, Terms],
+    venues: Collection[str] | None = None,
 ) -> HourSummary:
-    """The numbers of a window of trade time. `settle`: each venue's settle time, ms.
+    """The numbers of a window of trade time. `terms`: what each venue's numbers rest on; `venues`: of these alone.
 
-    Coverage, gaps and finality are of every venue the store knows (of those in `settle` while it knows none); the
-    comparisons are made for a window that is one hour.
+    Coverage (the lowest), gaps and finality are of the venues that were recorded in the window (see `recorded`); the
+    comparisons, made for a window that is one hour, are with hours in which all of these were.
     """
     single = window.start % HOUR == 0 and window.end - window.start == HOUR
     with facts.snapshot() if single or window.end - window.start <= _BRIEF else nullcontext():
-        buckets = added_up(facts, window)
-        largest = facts.largest(window)
-        venues = facts.venues() or sorted(settle)
+        buckets = [one for one in added_up(facts, window) if venues is None or one.venue in venues]
+        largest = facts.largest(window, venues)
+        enabled = [
+            name for name in recorded(facts, window) or to_record(terms) if venues is None or name in venues
+        ]
         reach = Window(window.start - (WEEK if single else CLOSED_MS), window.end + CLOSED_MS)
-        alive = _by_venue(facts.alive(reach), venues)
-        found, covers, closed = _proof(facts, window, now_ms, alive, settle, canary_ms)
-        compared = _compared(facts, window.start, now_ms, alive) if single else (None, None, None)
+        alive = _by_venue(facts.alive(reach), [*enabled, *{bucket.venue for bucket in buckets}])
+        found, shares, closed = _proof(facts, window, now_ms, alive, terms)
+        whole = {name: alive[name] for name in enabled}
+        compared = _compared(facts, window.start, now_ms, whole) if single else (None, None, None)
+    waited = [closed[name] for name in enabled if _lived(alive[name], window)]
+    by_venue = _tallies((bucket.venue, bucket) for bucket in buckets)
+    if len(enabled) > 1:  # of several, a silent one is worth a line
+        by_venue.update((name, Tally(0, 0)) for name in enabled if name not in by_venue)
     by_side = _tallies((bucket.side, bucket) for bucket in buckets)
     return HourSummary(
         window=window,
@@ -50,10 +61,14 @@ def summarise(
         long=by_side.get("long", Tally(0, 0)),
         short=by_side.get("short", Tally(0, 0)),
         by_symbol=_ranked(_tallies((bucket.symbol, bucket) for bucket in buckets)),
-        by_venue=_ranked(_tallies((bucket.venue, bucket) for bucket in buckets)),
-        coverage=covers,
-        gaps=found,
-        final=closed,
+        by_venue=[
+            VenueTally(name, *tally, shares[name], closed[name], *terms.get(name, Terms())[2:4])
+            for name, tally in _ranked(by_venue)
+        ],
+        coverage=min((shares[name] for name in enabled), default=0.0),
+        gaps=[gap for gap in found if gap.venue in whole],
+        # A venue without a connection in the window is not waited for; with none at all the clock decides.
+        final=all(waited) if waited else final(window, [], now_ms, 0),
         hour_before=compared[0],
         mean_24h=compared[1],
         mean_7d=compared[2],
@@ -93,29 +108,49 @@ def _by_venue(alive: Iterable[Alive], venues: Sequence[str]) -> dict[str, list[A
     return spans
 
 
+def recorded(facts: Facts, window: Window) -> list[str]:
+    """The venues that were being recorded in a window: those of connections whose life touches it.
+
+    Where there is none, those of the run that recorded last before it; failing that, all that the store knows.
+    """
+    if len(known := facts.venues()) < 2:
+        return known
+    touching = {connection.venue for connection in facts.connections(window)}
+    if not touching:
+        before = [last for name in known if (last := facts.alive_before(name, window.start)) is not None]
+        if before:
+            end = max(one.end_ms for one in before)
+            touching = {one.venue for one in before if one.end_ms >= end - CLOSED_MS}
+    return sorted(touching) or known
+
+
+def to_record(terms: Mapping[str, Terms]) -> list[str]:
+    """The venues that are recorded by the configuration: for a store that knows none yet."""
+    return sorted(name for name, own in terms.items() if own.enabled)
+
+
+def _lived(spans: Iterable[Alive], window: Window) -> bool:
+    return any(span.start_ms < window.end and span.end_ms >= window.start for span in spans)
+
+
 def _proof(
     facts: Facts,
     window: Window,
     now_ms: int,
     alive: Mapping[str, list[Alive]],
-    settle: Mapping[str, int],
-    canary_ms: int,
-) -> tuple[list[Gap], float, bool]:
-    """Gaps, coverage, and whether the window is final."""
+    terms: Mapping[str, Terms],
+) -> tuple[list[Gap], dict[str, float], dict[str, bool]]:
+    """Gaps, and of each venue its coverage and whether its window is final."""
     found: list[Gap] = []
-    lowest = 1.0 if alive else 0.0
-    waited = []
+    shares, closed = {}, {}
     for venue, spans in alive.items():
-        share = coverage(spans, window, now_ms, canary_ms)
-        lowest = min(lowest, share)
-        if share < 1:
+        own = terms.get(venue, Terms())
+        shares[venue] = coverage(spans, window, now_ms, own.canary_ms)
+        if shares[venue] < 1:
             before = facts.alive_before(venue, window.start + 1)
-            found += gaps(venue, spans, before, facts.connections(window), window, now_ms, canary_ms)
-        if any(span.start_ms < window.end and span.end_ms >= window.start for span in spans):
-            waited.append(final(window, spans, now_ms, settle.get(venue, DEFAULT_SETTLE_MS)))
-    # A venue without a connection in the window is not waited for; with none at all the clock decides.
-    closed = all(waited) if waited else final(window, [], now_ms, 0)
-    return sorted(found, key=lambda gap: (gap.start, gap.end, gap.venue)), lowest, closed
+            found += gaps(venue, spans, before, facts.connections(window), window, now_ms, own.canary_ms)
+        closed[venue] = final(window, spans if _lived(spans, window) else [], now_ms, own.settle_ms)
+    return sorted(found, key=lambda gap: (gap.start, gap.end, gap.venue)), shares, closed
 
 
 def _compared(
@@ -131,7 +166,7 @@ def _compared(
             hours[hour] = [0, 0]
     if hours:
         for bucket in facts.totals(Window(min(hours), start), "hour"):
-            if bucket.start in hours:
+            if bucket.start in hours and bucket.venue in alive:
                 hours[bucket.start][0] += bucket.count
                 hours[bucket.start][1] += bucket.total
     last, day, week = (

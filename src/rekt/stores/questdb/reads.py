@@ -21,7 +21,7 @@ from rekt.stores.questdb.sql import Place, Sql, text
 from rekt.stores.questdb.tables import SHIPPED, names, within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 PAGE = 5_000
 OURS = "micros IS NOT NULL"
@@ -90,9 +90,11 @@ class QuestDBReader:
         """A count of the events themselves by venue, symbol and side."""
         return self._grouped(window, "", by_symbol=True)
 
-    def largest(self, window: Window) -> Largest | None:
-        """The largest counting event: highest notional, then earliest trade time, then lowest uid."""
+    def largest(self, window: Window, venues: Collection[str] | None = None) -> Largest | None:
+        """The largest counting event (of these venues): highest notional, then earliest trade time, then lowest uid."""
         where = f'FROM "{self._names.events}" WHERE {within(window)} AND {OURS}'
+        if venues is not None:
+            where += f" AND venue IN ({', '.join(text(name) for name in sorted(venues)) or 'NULL'})"
         (most,) = self._sql.one(f"SELECT max(micros) {where}")
         if most is None:
             return None

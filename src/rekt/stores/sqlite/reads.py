@@ -38,7 +38,7 @@ from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from decimal import Decimal
     from pathlib import Path
 
@@ -121,8 +121,13 @@ class Reader:
             )  # fmt: skip
         return _merged(found)
 
-    def largest(self, window: Window) -> Largest | None:
-        """The largest counting event: kept by the hour; the ragged ends are scanned."""
+    def largest(self, window: Window, venues: Collection[str] | None = None) -> Largest | None:
+        """The largest counting event (of these venues): kept by the hour; the ragged ends are scanned."""
+        among = ""
+        if venues is not None:
+            marks = ",".join("?" * len(venues))
+            feeds = self._rows(f"SELECT id FROM feed WHERE venue IN ({marks})", *venues)
+            among = f" AND feed IN ({','.join(str(int(feed)) for (feed,) in feeds)})"
         whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
         best = []
         if whole.start >= whole.end:
@@ -131,14 +136,14 @@ class Reader:
             ends = [Window(window.start, whole.start), Window(whole.end, window.end)]
             best += self._rows(
                 "SELECT largest, largest_time, largest_uid FROM bucket WHERE scope = 1 AND start >= ? AND start < ?"
-                " AND largest IS NOT NULL ORDER BY largest DESC, largest_time, largest_uid LIMIT 1",
+                f" AND largest IS NOT NULL{among} ORDER BY largest DESC, largest_time, largest_uid LIMIT 1",
                 *whole,
             )
         for end in ends:
             for step in _steps(end, 5 * MINUTE):
                 best += self._rows(
                     "SELECT notional, trade_time, uid FROM liquidation WHERE trade_time >= ? AND trade_time < ?"
-                    f" AND notional IS NOT NULL AND {COUNTS} ORDER BY notional DESC, trade_time, uid LIMIT 1",
+                    f" AND notional IS NOT NULL AND {COUNTS}{among} ORDER BY notional DESC, trade_time, uid LIMIT 1",
                     *step,
                 )
         if not best:
