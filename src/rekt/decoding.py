@@ -5,10 +5,13 @@ Binance's decoder, the busiest, has the same steps written out; these are for th
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Literal
+
+import msgspec
 
 from .errors import FrameError
 from .fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
@@ -22,6 +25,8 @@ DOLLARS: Final = frozenset(
 BITCOIN: Final = frozenset(["BTC", "XBT"])
 INFERRED: Final = "inferred"
 MAX_INFLATED: Final = 4 * 1024 * 1024  # bytes a gzipped frame may unfold to
+_PLAIN = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
+_SCIENTIFIC = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{1,2}")  # more would unfold without a bound
 
 
 def bounded_time(ms: int, received_us: int) -> int:
@@ -179,3 +184,18 @@ def _uid(event: Liquidation, ordinal: int) -> bytes:
         f"{event.feed.venue}\x1f{event.symbol}\x1f{event.trade_time}\x1f{event.order_side}\x1f{price}\x1f{average}"
         f"\x1f{filled}\x1f{ordinal}"
     )
+
+
+def digits(number: msgspec.Raw) -> str:
+    """A JSON number's own digits, bare or quoted, its minus kept; an exponent is written out, exactly.
+
+    Raises FrameError where it is none.
+    """
+    text = bytes(number).strip(b'"')
+    if _PLAIN.fullmatch(text):
+        return text.decode()
+    if _SCIENTIFIC.fullmatch(text):
+        from decimal import Decimal  # noqa: PLC0415 - rare
+
+        return format(Decimal(text.decode()), "f")
+    raise FrameError(f"no number: {text[:60]!r}")

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from rekt.model import Liquidation
 from rekt.venue import Endpoint, Notice
 
 log = logging.getLogger("rekt.recorder")
@@ -50,11 +51,9 @@ class Dialogue:
 
     def answer(self, notice: Notice) -> bool:
         """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here."""
-        if notice.about is None or notice.about not in self._unanswered:
+        topics = self._answered(notice.about)
+        if topics is None:
             return False
-        _, topics = self._unanswered.pop(notice.about)
-        for name in [name for name, (_, of) in self._unanswered.items() if of == topics]:
-            del self._unanswered[name]
         if notice.kind != "error":
             return True
         if len(topics) > 1:
@@ -66,6 +65,12 @@ class Dialogue:
             log.error("%s: %s can't be subscribed: %s", self._venue, topics[0], notice.text)
         self._wake.set()
         return True
+
+    def heard(self, events: Iterable[Liquidation]) -> None:
+        """Events answer the subscription of their symbol too: at some venues the answer is a backlog."""
+        if self._unanswered:
+            for event in events:
+                self._answered(event.symbol)
 
     async def run(self) -> None:
         """Say what is to be said, in time."""
@@ -124,6 +129,15 @@ class Dialogue:
         self._unanswered[str(self._number)] = entry
         if len(group) == 1:  # some venues repeat the topic, not a number
             self._unanswered[group[0]] = entry
+
+    def _answered(self, about: str | None) -> tuple[str, ...] | None:
+        """The topics whose subscription has this number or name, no longer waited for; None where nothing is."""
+        if about is None or about not in self._unanswered:
+            return None
+        _, topics = self._unanswered.pop(about)
+        for name in [name for name, (_, of) in self._unanswered.items() if of == topics]:
+            del self._unanswered[name]
+        return topics
 
     def _overdue(self, now: float) -> None:
         late = {of for since, of in self._unanswered.values() if now - since > ANSWER_S}

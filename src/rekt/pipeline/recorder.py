@@ -204,6 +204,7 @@ class Recorder:
             else:
                 if isinstance(decoded, tuple) and decoded:
                     found.append(decoded)
+                    link.dialogue.heard(decoded)
                     for event in decoded:
                         if several:
                             self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)

@@ -1,4 +1,4 @@
-"""The dialogue in JSON by which streams are subscribed, listed and left; more than one venue speaks it."""
+"""What connections have subscribed, and the dialogue in JSON for it that more than one venue speaks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,33 @@ from typing import Any
 
 import msgspec
 
-from rekt.simulator.scene import Publication, Session
+from rekt.simulator.scene import Kind, Publication, Session
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 STREAMS_PER_CONNECTION = 1024
+
+
+class Subscriber(Session):
+    """One connection that gets publications as they are, by the channels it asked for; its dialogue is its venue's."""
+
+    def __init__(self, *, routed: bool = True) -> None:
+        self._streams: dict[str, None] = {}
+        self.routed = routed
+
+    @property
+    def streams(self) -> Collection[str]:
+        return self._streams.keys()
+
+    def encode(self, publication: Publication) -> Iterable[bytes]:
+        channels = publication.channels
+        if channels and not any(name in self._streams for name in channels):
+            return ()
+        return (publication.payload,)
+
+
+def nothing(now_ms: int) -> Publication:
+    """Where a venue announces nothing: a publication on a channel that nobody has."""
+    return Publication(Kind.NOTICE, ("",), b"", now_ms)
 
 
 class Dialogue(Session):

@@ -112,13 +112,15 @@ class Binance:
     ws_path = "/market/stream"
     retired_path = "/stream"
     instruments: Sequence[Instrument]
+    listed: Sequence[Instrument] = INSTRUMENTS
+    """What trades, the other market's contracts included where only one is told."""
 
     def __init__(self, options: Options) -> None:
         self._merged = options.merged
         self._nested_errors = options.error_form == "nested"
         self.unlisted = set(options.unlisted)
-        self.instruments = [i for i in INSTRUMENTS if options.merged or i.market == "linear"]
-        self._by_stream = {i.symbol.lower(): i for i in INSTRUMENTS}
+        self.instruments = [i for i in self.listed if options.merged or i.market == "linear"]
+        self._by_stream = {i.symbol.lower(): i for i in self.listed}
 
     def session(self, path: str) -> Dialogue | str:
         url = urlsplit(path)
@@ -211,7 +213,7 @@ class Binance:
             return b'{"serverTime":%d}' % now_ms
         if name != "exchangeInfo":
             return None
-        listed = [i for i in INSTRUMENTS if i.market == market and i.symbol not in self.unlisted]
+        listed = [i for i in self.listed if i.market == market and i.symbol not in self.unlisted]
         document = {
             "timezone": "UTC",
             "serverTime": now_ms,
