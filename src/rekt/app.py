@@ -10,12 +10,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from rekt.config import SECTIONS, Key, Section, Settings, load
 from rekt.errors import ConfigError, LedgerError, RestError, UsageError
@@ -70,8 +70,16 @@ def venue(name: str) -> Venue:
 
 
 def enabled(settings: Settings) -> list[str]:
-    """The venues that are recorded, in the order of their names. Raises ConfigError for one that is not there."""
-    asked = [name.strip().lower() for name in settings.section("VENUES").text("enabled").split(",")]
+    """The venues that are recorded. Raises ConfigError for one that is not there."""
+    try:
+        return chosen(settings.section("VENUES").text("enabled"))
+    except UsageError as error:
+        raise ConfigError(f"[VENUES] enabled: {error.message}", hint=error.hint) from None
+
+
+def chosen(names: str) -> list[str]:
+    """The venues of a list with commas, or all, in the order of their names. Raises UsageError."""
+    asked = [name.strip().lower() for name in names.split(",")]
     known = registry.names("rekt.venues")
     if "all" in asked:
         return known
@@ -79,7 +87,7 @@ def enabled(settings: Settings) -> list[str]:
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}, or all"
-            raise ConfigError(f"[VENUES] enabled: no venue is called {name!r}", hint=hint)
+            raise UsageError(f"no venue is called {name!r}", hint=hint)
     return [name for name in known if name in asked]
 
 
@@ -528,22 +536,35 @@ def _unsettled(path: Path, venue: str) -> Callable[[], Iterable[Liquidation]]:
     return read
 
 
-def demo_settings(settings: Settings, ws_url: str, rest_url: str) -> Settings:
-    """The same settings, but with a simulated exchange and a ledger of the demo's own, made anew.
+def pointed_at(section: Section, ws_url: str, rest_url: str) -> Section:
+    """A venue's section with every address led to another host: paths stay, origins are these."""
+    given = dict(section)
+    for key, value in section.items():
+        if key.endswith(("ws_url", "rest_url")):
+            origin = urlsplit(ws_url if key.endswith("ws_url") else rest_url)
+            given[key] = urlunsplit(urlsplit(value)._replace(scheme=origin.scheme, netloc=origin.netloc))
+    return Section(section.name, given)
 
-    Raises UsageError while another demo is using that ledger.
+
+def demo_settings(settings: Settings, exchanges: Mapping[str, tuple[str, str]]) -> Settings:
+    """The same settings, but with simulated exchanges alone and a ledger of the demo's own, made anew.
+
+    `exchanges`: of each venue the websocket's and the documents' address. Raises UsageError while another demo is
+    using that ledger.
     """
     path = settings.data_folder / "demo" / "demo.db"
     if recording(path):
         raise UsageError("a demo is running already", hint=f"it uses {path}")
     for old in path.parent.glob(path.name + "*"):
         old.unlink()
-    addresses = {"ws_url": ws_url, "um_rest_url": rest_url, "cm_rest_url": rest_url}
-    section = settings.section("BINANCE")
-    database = Section("DATABASE", {**settings.section("DATABASE"), "engine": "sqlite"})  # it ships nothing
     sections = {
         **settings.sections,
-        "BINANCE": Section("BINANCE", {**section, **addresses}),
-        "DATABASE": database,
+        "DATABASE": Section(
+            "DATABASE", {**settings.section("DATABASE"), "engine": "sqlite"}
+        ),  # it ships nothing
+        "VENUES": Section("VENUES", {"enabled": ",".join(exchanges)}),
     }
+    defaults = load(None, {}, extra=keys(), launcher_root=None, cwd=None)
+    for name, addresses in exchanges.items():
+        sections[name.upper()] = pointed_at(defaults.section(name.upper()), *addresses)
     return replace(settings, ledger_path=path, sections=sections)

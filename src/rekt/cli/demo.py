@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -17,6 +18,12 @@ def command(
     scene: Annotated[
         str, typer.Option("--scene", metavar="NAME", help="How much happens: none, calm, busy or cascade.")
     ] = "busy",
+    venues: Annotated[
+        str | None,
+        typer.Option(
+            "--venues", metavar="NAMES", help="Simulate these, with commas, or all; by default binance."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same market.")] = 0,
 ) -> None:
     """Show everything on a simulated market: record, add up, render the post.
@@ -30,14 +37,19 @@ def command(
     from rekt.fields import HOUR
     from rekt.model import Window
     from rekt.posts.compose import compose, templates
-    from rekt.simulator import simulated
+    from rekt.simulator import scenes, simulated
     from rekt.simulator.market import MOODS
 
     if scene not in MOODS:
         raise UsageError(f"no scene is called {scene!r}", hint=f"known: {', '.join(MOODS)}")
     console = _common.console()
-    with simulated(scene=scene, seed=seed, keep_sent=0) as exchange:
-        settings = app.demo_settings(_common.settings(ctx), exchange.ws_url, exchange.rest_url)
+    with ExitStack() as stack:
+        played = {
+            name: stack.enter_context(simulated(venue=name, scene=scene, seed=seed, keep_sent=0))
+            for name in app.chosen(venues or scenes.DEFAULT)
+        }
+        addresses = {name: (exchange.ws_url, exchange.rest_url) for name, exchange in played.items()}
+        settings = app.demo_settings(_common.settings(ctx), addresses)
         record(settings, seconds=seconds, command="demo", mark="simulated  ")
         with app.reader(settings) as ledger:  # the demo's market ends with its last canary, not with a gap
             last = max((one.end_ms for one in ledger.alive(Window(0, 1 << 60))), default=0)
