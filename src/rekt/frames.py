@@ -204,9 +204,13 @@ def _archived(folder: Path, window: Window, wanted: dict[str, str | None]) -> py
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
-    files = sorted(folder.rglob("*.parquet"))
+    from rekt.archive.folder import rows_files
+
+    files = rows_files(folder)
     if not files:
-        raise UsageError(f"no Parquet file lies in {folder}", hint="`rekt export` writes them")
+        raise UsageError(
+            f"no Parquet file lies in {folder}", hint="`rekt archive` and `rekt export` write them"
+        )
     data = ds.dataset([str(file) for file in files], format="parquet")
     moments = [datetime.fromtimestamp(ms / 1000, UTC) for ms in window]
     fits = (pc.field("trade_time") >= moments[0]) & (pc.field("trade_time") < moments[1])
