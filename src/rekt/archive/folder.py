@@ -170,9 +170,9 @@ def digest_of(path: Path) -> str:
 
 def in_words(error: OSError, path: Path) -> ArchiveError:
     """Why writing failed."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     reason = "the disk is full" if full else error.strerror or str(error)
-    hint = "make room and start it again" if full else "check the permissions of the folder"
+    hint = "make room and start it again" if full else "check the disk and the folder's permissions"
     return ArchiveError(f"{path} can't be written: {reason}; no day is half there", hint=hint)
 
 

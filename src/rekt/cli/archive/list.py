@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from rekt.cli import _common
-from rekt.cli.archive import FolderOption, folder_of
+from rekt.cli.archive._days import FolderOption, folder_of
 
 
 def command(ctx: typer.Context, folder: FolderOption = None, as_json: _common.Json = False) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rekt.cli import _common
-from rekt.cli.archive import FolderOption, folder_of
+from rekt.cli.archive._days import FolderOption, folder_of
 from rekt.errors import UsageError
 from rekt.fields import DAY
 
