@@ -450,6 +450,8 @@ def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _
 
     if path.resolve() == settings.ledger_path.resolve():
         raise UsageError(f"{path} is the ledger itself")
+    if not path.exists():
+        raise UsageError(f"there is no ledger at {path}", hint="name the file of another recorder")
     with Reader(path) as other:
         ledger = writer(settings)
         try:

@@ -136,4 +136,6 @@ def _conclude(found: list[Outcome], path: Path, *, chosen: bool) -> None:
         what = "nothing is recorded of a day in that time" if chosen else "no day is closed yet"
     else:
         what = f"{new:,} {'day' if new == 1 else 'days'} written, {same:,} as they were"
+        if left := len(found) - new - same:
+            what += f", {left:,} left out"
     typer.echo(f"{what}; archive {path}")
