@@ -32,7 +32,7 @@ from rekt.venue import (
     Venue,
     common_keys,
 )
-from rekt.worth import DOLLARS, product
+from rekt.worth import product
 
 KINDS = ("SWAP", "FUTURES")
 CANARY = "BTC-USDT-SWAP"
@@ -232,8 +232,9 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
             continue
         if one.state not in ("live", "suspend") or not (is_decimal(one.ct_val) and is_decimal(one.ct_mult)):
             continue
-        # A contract's value is counted in coins (linear) or in dollars (inverse); else its size says nothing.
-        if (one.ct_val_ccy in DOLLARS) != (one.ct_type == "inverse"):
+        # A linear contract is so many coins, an inverse one so much of the quote; counted in what it is settled in,
+        # the size would say something else.
+        if one.ct_val_ccy == one.settle_ccy:
             continue
         size = canonical(product(one.ct_val, one.ct_mult))
         if size == "0" or not is_decimal(size):
