@@ -13,7 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -151,6 +151,11 @@ class Recorder:
     def stop(self) -> None:
         """End `run` in order."""
         self._stopping.set()
+
+    @property
+    def parts(self) -> Collection[Part]:
+        """What lanes have been started for."""
+        return self._lanes.keys()
 
     def resume(self) -> None:
         """There is room again: read on."""

@@ -60,9 +60,15 @@ def covered(stretches: Sequence[Stretch], window: Window) -> int:
 
 
 def horizon(spans: Iterable[Alive], now_ms: int, canary_ms: int = CANARY_MS) -> int:
-    """Where elapsed time ends for a venue: at the last tick of a live connection, else now."""
-    live = [span.end_ms for span in spans if not span.closed and now_ms - canary_ms <= span.end_ms <= now_ms]
-    return max(live, default=now_ms)
+    """Where elapsed time ends for a venue: at the last tick while a connection is live, else now.
+
+    The last tick of any connection: a row that a kill left open looks live for a moment, and must not hide what is
+    known to have been missed before a later one.
+    """
+    ends = [(span.end_ms, span.closed) for span in spans if span.end_ms <= now_ms]
+    if any(not closed and end >= now_ms - canary_ms for end, closed in ends):
+        return max(ends)[0]
+    return now_ms
 
 
 def coverage(spans: Sequence[Alive], window: Window, now_ms: int, canary_ms: int = CANARY_MS) -> float:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import DOLLARS, bounded_time, distinct, liquidation, product
+from rekt.decoding import bounded_time, distinct, liquidation
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -32,6 +32,7 @@ from rekt.venue import (
     Venue,
     common_keys,
 )
+from rekt.worth import DOLLARS, product
 
 KINDS = ("SWAP", "FUTURES")
 CANARY = "BTC-USDT-SWAP"
