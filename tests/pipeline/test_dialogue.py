@@ -109,6 +109,32 @@ def test_answers_to_nothing_asked_are_not_taken() -> None:
     play(Endpoint("wss://x", topics=TOPICS), ["a", "b"], answer)
 
 
+def test_it_is_complete_once_all_was_answered() -> None:
+    """Until the last subscription is answered, by an acknowledgement or a refusal, it brings a part only; then it stays."""
+    wanted = ["a", "b", "c"]
+    seen: list[bool] = []
+
+    def answer(dialogue: Dialogue) -> None:
+        seen.append(dialogue.complete)
+        dialogue.answer(Notice("ack", about="1"))
+        seen.append(dialogue.complete)
+        dialogue.answer(Notice("error", "invalid symbol", about="c"))
+        seen.append(dialogue.complete)
+        wanted.append("d")
+        dialogue.look()
+        asyncio.get_running_loop().call_later(0.02, lambda: seen.append(dialogue.complete))
+
+    wire = play(Endpoint("wss://x", topics=TOPICS), wanted, answer)
+    assert seen == [False, False, True, True]
+    assert wire.told()[-1] == ("subscribe", ["d"])
+
+
+def test_a_dialogue_without_topics_is_complete() -> None:
+    """What has the whole market in its address brings all from the start."""
+    assert Dialogue("x", Endpoint("wss://x"), lambda _: None, tuple).complete
+    assert not Dialogue("x", Endpoint("wss://x", topics=TOPICS), lambda _: None, tuple).complete
+
+
 def test_heartbeats_go_out_in_time() -> None:
     """A text heartbeat, or a websocket ping, every so many seconds."""
     for message in (b"ping", None):

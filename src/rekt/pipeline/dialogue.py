@@ -37,6 +37,8 @@ class Dialogue:
         self._waiting: deque[bytes] = deque(endpoint.messages)
         self._unanswered: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._number = 0
+        self._compared = False
+        self._complete = endpoint.topics is None
         self._wake = asyncio.Event()
 
     @property
@@ -44,6 +46,16 @@ class Dialogue:
         """Whether there is anything to say by itself."""
         endpoint = self._endpoint
         return bool(endpoint.messages or endpoint.heartbeat or endpoint.topics)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all topics wanted at first were asked for and answered: before, a canary proves only a part.
+
+        Once it is, it stays so: a symbol listed later is not missed in what was there before.
+        """
+        if self._compared and not self._waiting and not self._unanswered:
+            self._complete = True
+        return self._complete
 
     def look(self) -> None:
         """The topics that are wanted may have changed."""
@@ -102,6 +114,7 @@ class Dialogue:
         topics = self._endpoint.topics
         if topics is None:
             return
+        self._compared = True
         wanted = self._topics()
         new = [topic for topic in wanted if topic not in self._asked and topic not in self._refused]
         gone = [topic for topic in self._asked if topic not in wanted]

@@ -43,9 +43,10 @@ class Link:
         self.dialogue = Dialogue(fact.venue, endpoint, self.send, topics)
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
-        self.first_canary = self.opened  # loop time, once `proved`
+        self.first_canary = self.opened  # loop time of the one that counts first, once `proved`
         self.seen = self.opened  # loop time of the latest frames
-        self.proved = asyncio.Event()  # the first canary came
+        self.proved = asyncio.Event()  # the first canary came that counts
+        self._ticked = False
         self.ended = asyncio.Event()
         self.detail = ""
         self._connection = connection
@@ -59,14 +60,23 @@ class Link:
         if self.dialogue.needed:
             self._tasks.append(asyncio.create_task(self.dialogue.run()))
 
-    def tick(self, received_us: int, venue_ms: int | None) -> None:
-        """A canary came: the feed is alive and routed."""
+    def tick(self, received_us: int, venue_ms: int | None) -> bool:
+        """A canary came: the feed is alive and routed. True where that is proved now for the first time.
+
+        Where topics are subscribed one after the other, it counts once all were answered: until then the connection
+        brings only a part of what it is for.
+        """
         self._proof = asyncio.get_running_loop().time()
+        self._ticked = True
         self._look_at_clocks()
+        if not self.dialogue.complete:
+            return False
         self.life.tick(received_us, venue_ms)
-        if not self.proved.is_set():
-            self.first_canary = self._proof
-            self.proved.set()
+        if self.proved.is_set():
+            return False
+        self.first_canary = self._proof
+        self.proved.set()
+        return True
 
     def pause(self) -> None:
         """Stop reading the socket; the venue's frames wait in the buffers of the network."""
@@ -134,5 +144,5 @@ class Link:
                 self._proof = now - self._timeout_s + LATE_S
                 self._away = now
             elif not self.paused and now - self._proof >= self._timeout_s:
-                self.leave("stall" if self.life.ticked else "mis-routed")
+                self.leave("stall" if self._ticked else "mis-routed")
                 return

@@ -221,9 +221,8 @@ class Recorder:
                     self._control += 1
                     if isinstance(decoded, Tick):
                         reference.tick(decoded)
-                        if not link.proved.is_set():
+                        if link.tick(received_us, decoded.venue_ms):
                             self._alive(link)
-                        link.tick(received_us, decoded.venue_ms)
                     elif isinstance(decoded, Notice):
                         self._notice(link, decoded)
         if self._tape is not None:
