@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.experiments.disk import full_disk
 from tests.experiments.kill import kill
+from tests.experiments.network import HARD, MILD, network
 from tests.experiments.posting import posting
 from tests.experiments.together import together
 
@@ -38,3 +41,14 @@ def test_posting_with_faults_and_kills() -> None:
     assert outcome.runs == 8
     assert outcome.kills > 0
     assert outcome.posted > 0
+
+
+@pytest.mark.timeout(180)
+def test_network_faults_on_one_connection_of_two() -> None:
+    """Each kind of network fault on one connection, the other proven: every event once, and no moment uncovered."""
+    found = network(15.0, seed=4, mean_s=0.5, renew_s=12.0)
+    assert found.faults == []
+    assert found.coverage == 1.0
+    assert set(found.given) == {*HARD, *MILD}
+    assert found.stored > 0
+    assert found.quarantined > 0
