@@ -219,7 +219,7 @@ def network(
             try:
                 _harm(seconds, mean_s, exchange, process.poll, matching, pair, rng, found, told)
                 exchange.clear()
-                _wait(lambda: bool(pair.proven()), BACK_S)
+                wait(lambda: bool(pair.proven()), BACK_S)
                 matching.step()
             finally:
                 process.send_signal(signal.SIGTERM)
@@ -252,7 +252,7 @@ def _harm(
     minute = 0
     kinds: list[str] = []
     next_s, waits_since = 0.0, began
-    if not _wait(lambda: bool(pair.proven()), BACK_S):
+    if not wait(lambda: bool(pair.proven()), BACK_S):
         found.faults.append("the two connections were never proven")
         return
     matching.since_ms = int(time.time() * 1000)
@@ -295,7 +295,8 @@ def _tell(
     told(json.dumps(state))
 
 
-def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until a condition holds; False if it does not in time."""
     end = time.monotonic() + timeout_s
     while not (held := condition()) and time.monotonic() < end:
         time.sleep(0.1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.experiments.disk import full_disk
+from tests.experiments.holes import holes
 from tests.experiments.kill import kill
 from tests.experiments.network import HARD, MILD, network
 from tests.experiments.posting import posting
@@ -52,3 +53,12 @@ def test_network_faults_on_one_connection_of_two() -> None:
     assert set(found.given) == {*HARD, *MILD}
     assert found.stored > 0
     assert found.quarantined > 0
+
+
+@pytest.mark.timeout(180)
+def test_holes_with_both_connections_down() -> None:
+    """Holes of a cut and of silence are recorded as long as they were, with their causes, and nothing is claimed in them."""
+    found = holes(6, parallel=3, seconds=(0.2, 8.0), seed=22)
+    assert found.faults == []
+    assert found.kinds.keys() >= {"cut", "stall", "unrouted"}
+    assert found.sent_in_covered_time > 0
