@@ -44,7 +44,13 @@ from tests.experiments.network import BACK_S, Pair, wait
 RIGHT_MS = 2_000
 CUTS = ("reset", "fin", "close")
 REFUSALS = ("status", "close", "hang", "garbled", "unreachable")
-CAUSES = {"cut": "cut", "stall": "stall", "unrouted": "stall"}
+CAUSES = {
+    "cut": "cut",
+    "stall": "stall",
+    "unrouted": "stall",
+    "stopped": "machine asleep",
+    "slept": "machine asleep",
+}
 
 
 @dataclass
@@ -143,9 +149,18 @@ def one_pair(
     return dug, found, outcome
 
 
-def compare(ledger: Path, exchange: SimulatorThread, dug: list[Hole], found: Found) -> None:
-    """Fill in what really happened and what the ledger says, and hold them together."""
-    delivered = sorted(at // 1_000_000 for entry in exchange.sent for _, at in entry.written)
+def compare(
+    ledger: Path,
+    exchange: SimulatorThread,
+    dug: list[Hole],
+    found: Found,
+    venue_ms: Callable[[int], int] = lambda ns: ns // 1_000_000,
+) -> None:
+    """Fill in what really happened and what the ledger says, and hold them together.
+
+    `venue_ms`: what the exchange's clock showed at a moment of this machine's (ns).
+    """
+    delivered = sorted(venue_ms(at) for entry in exchange.sent for _, at in entry.written)
     with Reader(ledger) as reader:
         stretches = union(reader.alive(Window(0, 1 << 60)))
         if not stretches:
@@ -161,7 +176,9 @@ def compare(ledger: Path, exchange: SimulatorThread, dug: list[Hole], found: Fou
         else:
             gaps.append([gap])
     if len(gaps) != len(dug):
-        found.faults.append(f"there were {len(dug)} holes, but {len(gaps)} are recorded: {gaps}; {dug}")
+        found.faults.append(
+            f"there were {len(dug)} holes, but {len(gaps)} are recorded: {gaps[:50]}; {dug[:50]}"
+        )
         return
     for hole, parts in zip(dug, gaps, strict=True):
         # What was on its way as the fault came counts as delivered.

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -51,11 +52,13 @@ def recorder(
     exchange: SimulatorThread,
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
+    program: Sequence[str] = ("rekt",),
     **environment: str,
 ) -> subprocess.Popen[bytes]:
-    """`rekt run` as a process of its own, recording this exchange."""
+    """`rekt run` as a process of its own (by this module, with these arguments), recording this exchange."""
     return subprocess.Popen(
-        [sys.executable, "-m", "rekt", "-v", "run"],
+        [sys.executable, "-m", *program, "-v", "run"],
+        cwd=Path(__file__).parents[2],
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.experiments.clock import KINDS, clock
 from tests.experiments.disk import full_disk
 from tests.experiments.holes import holes
 from tests.experiments.kill import kill
@@ -61,4 +62,15 @@ def test_holes_with_both_connections_down() -> None:
     found = holes(6, parallel=3, seconds=(0.2, 8.0), seed=22)
     assert found.faults == []
     assert found.kinds.keys() >= {"cut", "stall", "unrouted"}
+    assert found.sent_in_covered_time > 0
+
+
+@pytest.mark.timeout(180)
+def test_clocks_that_are_set_and_a_machine_that_sleeps() -> None:
+    """A clock set by an hour and back, a stop, a sleep of ten minutes: gaps where something was missed, none elsewhere."""
+    found = clock(2, stop_s=6.0)
+    assert found.faults == []
+    assert found.times == dict.fromkeys(KINDS, 2)
+    assert found.holes == {"set": 0, "stopped": 1, "slept": 2}
+    assert found.coverage["set"] == 1.0
     assert found.sent_in_covered_time > 0
