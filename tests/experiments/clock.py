@@ -38,7 +38,7 @@ from rekt.stores.sqlite import Reader
 from tests.experiments import holes
 from tests.experiments.holes import Hole, compare
 from tests.experiments.kill import Outcome, check, recorder
-from tests.experiments.network import BACK_S, Pair, wait
+from tests.experiments.pair import BACK_S, Pair, wait
 from tests.experiments.stepped import set_clocks
 
 HOUR_S = 3600.0

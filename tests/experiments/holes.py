@@ -39,7 +39,7 @@ from rekt.stats.coverage import CANARY_MS, union
 from rekt.stats.summary import summarise
 from rekt.stores.sqlite import Reader
 from tests.experiments.kill import Outcome, check, recorder
-from tests.experiments.network import BACK_S, Pair, wait
+from tests.experiments.pair import BACK_S, Pair, wait
 
 RIGHT_MS = 2_000
 CUTS = ("reset", "fin", "close")

@@ -22,31 +22,25 @@ import sys
 import tempfile
 import time
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rekt import app
-from rekt.errors import LedgerError
 from rekt.fields import iso_ms
 from rekt.model import Window
-from rekt.simulator import Life, Sent, SimulatorThread, simulated
+from rekt.simulator import SimulatorThread, simulated
 from rekt.stats.coverage import union
 from rekt.stats.summary import summarise
 from rekt.stores.sqlite import Reader
 from tests.experiments.kill import recorder
+from tests.experiments.matching import Matching
+from tests.experiments.pair import BACK_S, Pair, wait
 
-TICKS = 3  # so many canary ticks prove a connection
-BACK_S = 90.0  # so long both connections may take to be proven again
 RENEW_S = 240.0
-LATE_MS = 30_000  # an event that is not in the ledger by then counts as late in the lines of progress
 MILD = ("garbage", "duplicate", "disorder")
 HARD = ("cut", "day", "close", "stall", "unrouted", "slow", "shutdown")
-
-Key = tuple[
-    str, str, str | None, str | None, str | None, int
-]  # symbol, side, price, average, filled, trade time
 
 
 @dataclass
@@ -57,9 +51,7 @@ class Found:
     given: dict[str, int] = field(default_factory=dict)  # how often each fault was given
     connections: int = 0
     sent: int = 0
-    to_nobody: int = (
-        0  # sent in covered time and written to no connection: must be 0, or the script itself erred
-    )
+    to_nobody: int = 0  # of the missing ones, those written to no connection: then the script itself erred
     stored: int = 0
     repeats: int = 0
     garbage: int = 0
@@ -69,96 +61,6 @@ class Found:
     coverage: float = 0.0
     gaps: int = 0
     faults: list[str] = field(default_factory=list)
-
-
-class Matching:
-    """Holds what was sent against what the ledger has, a bit at a time: hours take no more memory than minutes."""
-
-    def __init__(self, exchange: SimulatorThread, ledger: Path) -> None:
-        self.sent = self.matched = 0
-        self.since_ms = 0  # from when on all should be there
-        self.outstanding: dict[Key, Sent] = {}
-        self.faults: list[str] = []
-        self._exchange, self._ledger = exchange, ledger
-        self._last: Sent | None = None
-        self._seq = 0
-        self._recent: dict[Key, bytes] = {}  # keys matched lately, with the uid they had
-        self._order: deque[Key] = deque()
-
-    def step(self) -> None:
-        """Match what is new on both sides."""
-        try:
-            with Reader(self._ledger) as reader:
-                rows = reader.after(self._seq, 100_000)
-        except LedgerError:  # not there yet
-            rows = []
-        self._take_sent()
-        for row in rows:
-            self._seq, event = row.seq, row.event
-            key = (event.symbol, event.order_side, event.price, event.average_price, event.filled_quantity,
-                   event.trade_time)  # fmt: skip
-            if (had := self.outstanding.pop(key, None)) is not None:
-                self.matched += 1
-                if not had.written:
-                    self._fault(f"an event is there that was written to nobody: {event}")
-                self._recent[key] = event.uid
-                self._order.append(key)
-                if len(self._order) > 300_000:
-                    del self._recent[self._order.popleft()]
-            elif key not in self._recent:
-                self._fault(f"an event is there that was not sent, or was there before: {event}")
-            elif self._recent[key] != event.uid:  # a row that was only changed (valued) comes again, too
-                self._fault(f"an event is there twice: {event}")
-
-    def late(self, now_ms: int) -> int:
-        """How many events have been missing for long."""
-        return sum(self.since_ms < s.event_time_ms < now_ms - LATE_MS for s in self.outstanding.values())
-
-    def _take_sent(self) -> None:
-        fresh: list[Sent] = []
-        for entry in reversed(self._exchange.sent):
-            if entry is self._last:
-                break
-            fresh.append(entry)
-        for entry in reversed(fresh):
-            order = json.loads(entry.payload)["o"]
-            key = (order["s"], order["S"], order["p"], order["ap"], order["z"], order["T"])
-            if key in self.outstanding or key in self._recent:
-                self._fault(f"the exchange sent two events that look the same: {key}")
-            self.outstanding[key] = entry
-        self._last = fresh[0] if fresh else self._last
-        self.sent += len(fresh)
-
-    def _fault(self, text: str) -> None:
-        if len(self.faults) < 20:
-            self.faults.append(text)
-
-
-class Pair:
-    """The two connections that are open, and whether each is proven."""
-
-    def __init__(self, exchange: SimulatorThread) -> None:
-        self._exchange = exchange
-        self._until: dict[int, float] = {}  # monotonic time when a connection's last fault is over
-        self._ticks: dict[int, int] = {}  # how many ticks it had had by then
-
-    def open(self) -> list[Life]:
-        """The open connections."""
-        return [life for life in self._exchange.connections if life.open]
-
-    def hurt(self, connection: int, seconds: float | None) -> None:
-        """A fault was given, for so long (None: for good)."""
-        self._until[connection] = time.monotonic() + seconds + 0.2 if seconds is not None else float("inf")
-
-    def proven(self) -> list[int]:
-        """The two, if just two are open and both are proven; else none."""
-        lives, now = self.open(), time.monotonic()
-        for life in lives:
-            if self._until.get(life.id, 0.0) > now:
-                self._ticks[life.id] = life.canaries
-        if len(lives) == 2 and all(life.canaries >= self._ticks.get(life.id, 0) + TICKS for life in lives):
-            return [life.id for life in lives]
-        return []
 
 
 def give(kind: str, exchange: SimulatorThread, pair: Pair, rng: random.Random) -> bool:
@@ -293,14 +195,6 @@ def _tell(
         "faults": matching.faults,
     }  # fmt: skip
     told(json.dumps(state))
-
-
-def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait until a condition holds; False if it does not in time."""
-    end = time.monotonic() + timeout_s
-    while not (held := condition()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return held
 
 
 def _finish(ledger: Path, exchange: SimulatorThread, matching: Matching, found: Found) -> None:
