@@ -57,7 +57,7 @@ class Found:
     garbage: int = 0
     quarantined: int = 0
     missing: int = 0
-    late: int = 0
+    in_gaps: int = 0  # missing too, but not claimed
     coverage: float = 0.0
     gaps: int = 0
     faults: list[str] = field(default_factory=list)
@@ -220,18 +220,19 @@ def _finish(ledger: Path, exchange: SimulatorThread, matching: Matching, found: 
     )
     found.coverage, found.gaps = summary.coverage, len(summary.gaps)
     starts = [start for start, _ in stretches]
+    gone = []
     for sent in matching.outstanding.values():
         at = bisect_right(starts, sent.event_time_ms) - 1
         if at >= 0 and sent.event_time_ms <= stretches[at][1]:
             found.missing += 1
             found.to_nobody += not sent.written
+            gone.append((sent.event_time_ms, sent.written))
         elif first <= sent.event_time_ms <= last:
-            found.late += 1
-    if found.missing or found.late:
-        some = [(one.event_time_ms, one.written) for one in list(matching.outstanding.values())[:20]]
-        found.faults.append(
-            f"{found.missing} events of covered time are missing, {found.late} of gaps, as {some}"
-        )
+            found.in_gaps += 1
+    if gone:
+        found.faults.append(f"{len(gone)} events of covered time are missing: {gone[:20]}")
+    if found.in_gaps:
+        found.faults.append(f"{found.in_gaps} events of gaps are missing")
     if summary.coverage != 1.0 or summary.gaps:
         found.faults.append(f"coverage is {summary.coverage}, with gaps {summary.gaps[:20]}")
     if rows != matching.matched:
