@@ -20,7 +20,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from rekt import app
 from rekt.errors import LedgerError
@@ -46,9 +46,19 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
+class Addresses(Protocol):
+    """Where an exchange is reached."""
+
+    @property
+    def ws_url(self) -> str: ...
+
+    @property
+    def rest_url(self) -> str: ...
+
+
 def recorder(
     ledger: Path,
-    exchange: SimulatorThread,
+    exchange: Addresses,
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     **environment: str,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from tests.experiments.disk import full_disk
 from tests.experiments.kill import kill
 from tests.experiments.posting import posting
+from tests.experiments.soak import soak
 from tests.experiments.together import together
 
 
@@ -38,3 +39,11 @@ def test_posting_with_faults_and_kills() -> None:
     assert outcome.runs == 8
     assert outcome.kills > 0
     assert outcome.posted > 0
+
+
+def test_a_soak_of_seconds() -> None:
+    """Under steady load all that was delivered is there once, the log is bounded, and each quarter was measured."""
+    outcome = soak(6.0)
+    assert outcome.faults == []
+    assert outcome.stored == outcome.delivered > 0
+    assert all(quarter.latency_us and quarter.memory_kib for quarter in outcome.quarters)
