@@ -16,6 +16,14 @@ def test_kills_under_load() -> None:
     assert outcome.sent_in_covered_time > 0
 
 
+def test_kills_with_a_second_recorder_beside() -> None:
+    """Where another recorder lives, no event is missing at all, and the whole time is covered."""
+    outcome = kill(3, up_s=(0.5, 2.5), beside=True)
+    assert outcome.faults == []
+    assert outcome.stored > 0
+    assert outcome.coverage == 1.0
+
+
 def test_two_recorders_under_load() -> None:
     """Two recorders on one ledger store each event once, lose none of covered time, and keep the log small."""
     outcome = together(6.0)
