@@ -14,7 +14,6 @@ anyone must be there, and the whole time is covered. Each fifty kills have an ex
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import subprocess
@@ -28,6 +27,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Protocol
+
+import msgspec
 
 from rekt import app
 from rekt.errors import LedgerError
@@ -70,11 +71,12 @@ def recorder(
     exchange: Addresses,
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
+    program: str = "rekt",
     **environment: str,
 ) -> subprocess.Popen[bytes]:
     """`rekt run` as a process of its own, recording this exchange."""
     return subprocess.Popen(
-        [sys.executable, "-m", "rekt", "-v", "run"],
+        [sys.executable, "-m", program, "-v", "run"],
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,
@@ -136,7 +138,7 @@ def check(ledger: Path, exchange: SimulatorThread, seen: set[bytes], outcome: Ou
         outcome.faults.append(f"{len(lost)} events that had been committed are gone")
     sent = {}
     for entry in exchange.sent:
-        order = json.loads(entry.payload)["o"]
+        order = msgspec.json.decode(entry.payload)["o"]
         sent[order["s"], order["S"], order["p"], order["ap"], order["z"], order["T"]] = entry.event_time_ms
     stored = {
         (e.symbol, e.order_side, e.price, e.average_price, e.filled_quantity, e.trade_time) for e in events

@@ -91,7 +91,8 @@ class Soak:
         return "\n".join(lines)
 
 
-def _resident_kib(pid: int) -> int:
+def resident_kib(pid: int) -> int:
+    """The memory of a process that is in use now; OSError where it has ended."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1])
@@ -186,7 +187,7 @@ def _measure(
         end = began + seconds * number / 4
         while (now := time.monotonic()) < end:
             try:
-                quarter.memory_kib.append(_resident_kib(pid))
+                quarter.memory_kib.append(resident_kib(pid))
             except OSError:  # it ended; the caller tells
                 return
             if log.exists():

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from tests.experiments.disk import full_disk
+import pytest
+
+from tests.experiments.disk import faulty_disk, full_disk, overflow
 from tests.experiments.kill import kill
 from tests.experiments.posting import posting
 from tests.experiments.soak import soak
@@ -37,6 +39,23 @@ def test_a_full_disk_and_room_again() -> None:
     outcome = full_disk(2, full_s=(1.0, 3.0))
     assert outcome.faults == []
     assert outcome.told > 0
+    assert outcome.sent_in_covered_time > 0
+
+
+def test_a_faulty_disk_and_a_good_one_again() -> None:
+    """Events that came while writes and syncs failed, or the disk was read-only, are all written afterwards."""
+    outcome = faulty_disk(3, bad_s=(1.0, 2.0))
+    assert outcome.faults == []
+    assert outcome.recovered == 3
+    assert outcome.sent_in_covered_time > 0
+
+
+@pytest.mark.timeout(180)
+def test_a_full_memory_leaves_a_hole_with_its_cause() -> None:
+    """Where writes fail until the memory is too and the exchange cuts, the hole says `queue full`."""
+    outcome = overflow(1, rate=1000.0, queue=5_000)
+    assert outcome.faults == []
+    assert outcome.holes == 1
     assert outcome.sent_in_covered_time > 0
 
 
