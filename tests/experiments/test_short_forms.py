@@ -5,6 +5,7 @@ import pytest
 from tests.experiments.disk import faulty_disk, full_disk, overflow
 from tests.experiments.kill import kill
 from tests.experiments.posting import posting
+from tests.experiments.slow_disk import slow_disk
 from tests.experiments.soak import soak
 from tests.experiments.together import together
 
@@ -74,3 +75,12 @@ def test_a_soak_of_seconds() -> None:
     assert outcome.faults == []
     assert outcome.stored == outcome.delivered > 0
     assert all(quarter.latency_us and quarter.memory_kib for quarter in outcome.quarters)
+
+
+@pytest.mark.timeout(180)
+def test_a_slow_disk() -> None:
+    """While syncs take seconds reading pauses, and goes on afterwards; nothing is dropped, and no hole is left."""
+    outcome = slow_disk(1.0, rate=1000.0, queue=5_000)
+    assert outcome.faults == ()
+    assert outcome.paused >= outcome.cycles >= 1
+    assert outcome.stored == outcome.delivered > 5_000
