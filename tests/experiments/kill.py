@@ -40,6 +40,7 @@ from rekt.stats.summary import summarise
 from rekt.stores.sqlite import Reader
 
 ROUND = 50  # kills with one exchange and one ledger
+PATIENT_S = "30"  # canary time-out: on a machine that is too busy the exchange itself may be late, which is no matter here
 
 
 @dataclass
@@ -178,10 +179,10 @@ def kill(
         process = second = None
         try:
             if beside:
-                second = recorder(ledger, exchange)
+                second = recorder(ledger, exchange, REKT_BINANCE_CANARY_TIMEOUT=PATIENT_S)
                 watcher.wait_for_more()
             for _ in range(kills):
-                process = recorder(ledger, exchange)
+                process = recorder(ledger, exchange, REKT_BINANCE_CANARY_TIMEOUT=PATIENT_S)
                 watcher.wait_for_more()
                 time.sleep(rng.uniform(*up_s))
                 process.kill()
@@ -193,7 +194,7 @@ def kill(
                     outcome.faults.append(f"the second recorder ended by itself with {second.returncode}")
                 if outcome.faults:
                     break
-            process = recorder(ledger, exchange)
+            process = recorder(ledger, exchange, REKT_BINANCE_CANARY_TIMEOUT=PATIENT_S)
             watcher.wait_for_more()
             time.sleep(up_s[1])
             if beside:
