@@ -73,11 +73,12 @@ def recorder(
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     program: str = "rekt",
+    verbose: bool = True,
     **environment: str,
 ) -> subprocess.Popen[bytes]:
     """`rekt run` as a process of its own, recording this exchange."""
     return subprocess.Popen(
-        [sys.executable, "-m", program, "-v", "run"],
+        [sys.executable, "-m", program, *(["-v"] if verbose else []), "run"],
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,

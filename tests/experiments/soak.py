@@ -74,6 +74,9 @@ class Soak:
     stored: int = 0
     duplicate: int = 0
     ledger_bytes: int = 0
+    paused: int = (
+        0  # how often reading paused: on a machine that is too busy memory fills, and its high-water stays
+    )
     faults: list[str] = field(default_factory=list)
 
     def judge(self) -> None:
@@ -86,7 +89,10 @@ class Soak:
 
     def __str__(self) -> str:
         lines = [f"quarter {number}: {quarter}" for number, quarter in enumerate(self.quarters, 1)]
-        lines.append(f"{self.delivered:,} delivered, {self.stored:,} stored, {self.duplicate:,} repeats")
+        lines.append(
+            f"{self.delivered:,} delivered, {self.stored:,} stored, {self.duplicate:,} repeats; "
+            f"reading paused {self.paused} times"
+        )
         lines.append(f"ledger {self.ledger_bytes / 1e6:.0f} MB, faults: {self.faults or 'none'}")
         return "\n".join(lines)
 
@@ -142,8 +148,10 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
         log = ledger.with_name(ledger.name + "-wal")
         exchange = Exchange.start("--rate", str(rate), "--hold-ms", "0", "--seed", str(seed))
         latency = None
+        said = Path(folder) / "log"
         try:
-            process = recorder(ledger, exchange)
+            with said.open("wb") as errors:
+                process = recorder(ledger, exchange, stderr=errors, verbose=False)
             try:
                 latency = _Latency(ledger)
                 while not latency.found and process.poll() is None:
@@ -163,6 +171,7 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
             exchange.stop()
             if latency is not None:
                 latency.close()
+        outcome.paused = said.read_text("utf-8", "replace").count("reading pauses")
         with Reader(ledger) as reader:
             outcome.faults += reader.verify()
             counters = reader.counters()
