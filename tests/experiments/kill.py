@@ -73,12 +73,12 @@ def recorder(
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     program: str = "rekt",
-    verbose: bool = True,
+    options: str = "-v",
     **environment: str,
 ) -> subprocess.Popen[bytes]:
     """`rekt run` as a process of its own, recording this exchange."""
     return subprocess.Popen(
-        [sys.executable, "-m", program, *(["-v"] if verbose else []), "run"],
+        [sys.executable, "-m", program, *options.split(), "run"],
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,
