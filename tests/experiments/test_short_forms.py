@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 
 from tests.experiments.clock import KINDS, clock
-from tests.experiments.disk import full_disk
+from tests.experiments.disk import faulty_disk, full_disk, overflow
 from tests.experiments.holes import holes
 from tests.experiments.kill import kill
 from tests.experiments.network import HARD, MILD, network
 from tests.experiments.posting import posting
+from tests.experiments.slow_disk import slow_disk
+from tests.experiments.soak import soak
 from tests.experiments.together import together
 
 
@@ -18,6 +20,14 @@ def test_kills_under_load() -> None:
     assert outcome.stored > 0
     assert outcome.seen_before_a_kill > 0
     assert outcome.sent_in_covered_time > 0
+
+
+def test_kills_with_a_second_recorder_beside() -> None:
+    """Where another recorder lives, no event is missing at all, and the whole time is covered."""
+    outcome = kill(3, up_s=(0.5, 2.5), beside=True)
+    assert outcome.faults == []
+    assert outcome.stored > 0
+    assert outcome.coverage == 1.0
 
 
 def test_two_recorders_under_load() -> None:
@@ -33,6 +43,23 @@ def test_a_full_disk_and_room_again() -> None:
     outcome = full_disk(2, full_s=(1.0, 3.0))
     assert outcome.faults == []
     assert outcome.told > 0
+    assert outcome.sent_in_covered_time > 0
+
+
+def test_a_faulty_disk_and_a_good_one_again() -> None:
+    """Events that came while writes and syncs failed, or the disk was read-only, are all written afterwards."""
+    outcome = faulty_disk(3, bad_s=(1.0, 2.0))
+    assert outcome.faults == []
+    assert outcome.recovered == 3
+    assert outcome.sent_in_covered_time > 0
+
+
+@pytest.mark.timeout(180)
+def test_a_full_memory_leaves_a_hole_with_its_cause() -> None:
+    """Where writes fail until the memory is too and the exchange cuts, the hole says `queue full`."""
+    outcome = overflow(1, rate=1000.0, queue=5_000)
+    assert outcome.faults == []
+    assert outcome.holes == 1
     assert outcome.sent_in_covered_time > 0
 
 
@@ -74,3 +101,20 @@ def test_clocks_that_are_set_and_a_machine_that_sleeps() -> None:
     assert found.holes == {"set": 0, "stopped": 1, "slept": 2}
     assert found.coverage["set"] == 1.0
     assert found.sent_in_covered_time > 0
+
+
+def test_a_soak_of_seconds() -> None:
+    """Under steady load all that was delivered is there once, the log is bounded, and each quarter was measured."""
+    outcome = soak(6.0)
+    assert outcome.faults == []
+    assert outcome.stored == outcome.delivered > 0
+    assert all(quarter.latency_us and quarter.memory_kib for quarter in outcome.quarters)
+
+
+@pytest.mark.timeout(180)
+def test_a_slow_disk() -> None:
+    """While syncs take seconds reading pauses, and goes on afterwards; nothing is dropped, and no hole is left."""
+    outcome = slow_disk(1.0, rate=1000.0, queue=5_000)
+    assert outcome.faults == ()
+    assert outcome.paused >= outcome.cycles >= 1
+    assert outcome.stored == outcome.delivered > 5_000
