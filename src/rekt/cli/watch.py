@@ -7,15 +7,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from rekt.cli import _common
 from rekt.cli._screen import Look, Object, line, page, state_of
 from rekt.errors import RestError
-
-if TYPE_CHECKING:
 
 POLL_S = 0.25
 CARDS_S = 2.0
