@@ -135,8 +135,8 @@ async def _post(context: Context, _: Request, _asked: dict[str, Any]) -> Respons
     return json(await context.numbers.post())
 
 
-async def _picture(context: Context, _: Request, _asked: dict[str, Any]) -> Response:
-    found = await context.numbers.picture()
+async def _picture(context: Context, _: Request, asked: dict[str, Any]) -> Response:
+    found = await context.numbers.picture(asked["at"])
     if isinstance(found, str):
         return failed(404, found)
     return Response(found, 200, {"Cache-Control": "private, max-age=60"}, media_type="image/png")

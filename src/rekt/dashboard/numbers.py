@@ -207,12 +207,12 @@ class Numbers:
 
         return await self.kept("post", lambda: self.shelf.ask(look), 2.0)
 
-    async def picture(self) -> bytes | str:
+    async def picture(self, asked: int | None) -> bytes | str:
         """Its picture, a PNG, drawn when somebody looks and its words are new; or why there is none."""
         if lacking := self._preview.lacking():
             return lacking
 
-        at, data = await self.shelf.ask(lambda book: self._preview.chart(book, self.source.clock_ms()))
+        at, data = await self.shelf.ask(lambda book: self._preview.chart(book, asked, self.source.clock_ms()))
 
         async def make() -> bytes:
             return await asyncio.to_thread(self._preview.picture, data)

@@ -132,7 +132,7 @@ CURSOR = _pattern(
 AT = _pattern(
     "at",
     r"[0-9]{1,15}",
-    "Any number: a new one makes a browser ask anew.",
+    "Which one, as the post's `picture` says; the newest where that is gone.",
     lambda text, _: int(text),
     "a whole number",
 )

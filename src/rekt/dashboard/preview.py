@@ -56,11 +56,12 @@ class Preview:
         self._posting = posting
         self._settle = settle
         self._past: tuple[int, History] = (-1, History())
-        self._made: tuple[int, Draft, Chart] | None = None
+        self._made: dict[int, tuple[Draft, Chart]] = {}  # the newest two
 
     def post(self, book: Posts, now: int) -> dict[str, Any]:
         """The object *post*."""
-        at, draft, data = self._make(book, now)
+        at = now // KEPT_MS
+        draft, data = self._make(book, at, now)
         lacking = self.lacking()
         return {
             "hour": iso_ms(draft.hour), "text": draft.text, "weighted_length": draft.weighted_length,
@@ -76,24 +77,26 @@ class Preview:
             return NOT_WANTED
         return NOT_INSTALLED if find_spec("matplotlib") is None else None
 
-    def chart(self, book: Posts, now: int) -> tuple[int, Chart]:
-        """What the picture shows, and a number that changes with it."""
-        at, _, data = self._make(book, now)
-        return at, data
+    def chart(self, book: Posts, at: int | None, now: int) -> tuple[int, Chart]:
+        """What the picture shows, and its number: that of the words which named it, where they are not too old."""
+        known = self._made.get(at) if at is not None else None
+        if at is not None and known is not None:
+            return at, known[1]
+        return now // KEPT_MS, self._make(book, now // KEPT_MS, now)[1]
 
     def picture(self, data: Chart) -> bytes:
         """The picture as a PNG; takes a second, so not for the event loop. Raises ImportError."""
         return draw(data, self._posting.theme or "dark")
 
-    def _make(self, book: Posts, now: int) -> tuple[int, Draft, Chart]:
-        made, at = self._made, now // KEPT_MS
-        if made is None or made[0] != at:
+    def _make(self, book: Posts, at: int, now: int) -> tuple[Draft, Chart]:
+        made = self._made.get(at)
+        if made is None:
             end = now - now % HOUR + HOUR
             summary = summarise(book, Window(end - HOUR, end), now, settle=self._settle)
             day = Window(end - DAY, end)
             gaps = summarise(book, day, now, settle=self._settle).gaps
-            data = chart(summary, by_hour(book, day), gaps)
-            made = self._made = (at, self._draft(book, summary), data)
+            made = (self._draft(book, summary), chart(summary, by_hour(book, day), gaps))
+            self._made = {**dict(list(self._made.items())[-1:]), at: made}
         return made
 
     def _draft(self, book: Posts, summary: HourSummary) -> Draft:
