@@ -139,7 +139,7 @@ def disturbed(
         ):
             pair, from_ms = Pair(exchange), 0
             process = recorder(
-                ledger, exchange, stderr=errors, program=("tests.experiments.stepped", str(file))
+                ledger, exchange, stderr=errors, program=("tests.experiments.stepped", str(file), "-v")
             )
             try:
                 for _ in range(times):

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,11 @@ class _Scene:
 
 @contextlib.contextmanager
 def _scene(
-    folder: Path, exchange: SimulatorThread, outcome: Troubled, program: str = "rekt", **environment: str
+    folder: Path,
+    exchange: SimulatorThread,
+    outcome: Troubled,
+    program: Sequence[str] = ("rekt", "-v"),
+    **environment: str,
 ) -> Iterator[_Scene]:
     """At its end everything is held against what was sent; without a cut nothing at all may be missing."""
     with tempfile.TemporaryDirectory(prefix="rekt-disk-") as elsewhere:
@@ -196,7 +200,7 @@ def faulty_disk(
             Path(name),
             exchange,
             outcome,
-            program="tests.experiments.poor_disk",
+            program=("tests.experiments.poor_disk", "-v"),
             POOR_DISK=str(Path(name) / "how"),
         ) as scene,
     ):

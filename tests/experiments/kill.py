@@ -21,15 +21,11 @@ import sys
 import tempfile
 import threading
 import time
-<<<<<<< HEAD
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-=======
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import partial
 from multiprocessing import get_context
->>>>>>> r6b
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -77,22 +73,13 @@ def recorder(
     exchange: Addresses,
     *,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
-<<<<<<< HEAD
-    program: Sequence[str] = ("rekt",),
-=======
-    program: str = "rekt",
-    options: str = "-v",
->>>>>>> r6b
+    program: Sequence[str] = ("rekt", "-v"),
     **environment: str,
 ) -> subprocess.Popen[bytes]:
     """`rekt run` as a process of its own (by this module, with these arguments), recording this exchange."""
     return subprocess.Popen(
-<<<<<<< HEAD
-        [sys.executable, "-m", *program, "-v", "run"],
+        [sys.executable, "-m", *program, "run"],
         cwd=Path(__file__).parents[2],
-=======
-        [sys.executable, "-m", program, *options.split(), "run"],
->>>>>>> r6b
         env={
             **os.environ,
             "REKT_BINANCE_WS_URL": exchange.ws_url,

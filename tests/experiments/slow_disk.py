@@ -66,7 +66,7 @@ def slow_disk(
         try:
             with log.open("wb") as errors:
                 process = recorder(
-                    ledger, exchange, stderr=errors, program="tests.experiments.poor_disk",
+                    ledger, exchange, stderr=errors, program=("tests.experiments.poor_disk", "-v"),
                     POOR_DISK=str(how), POOR_DISK_QUEUE=str(queue),
                 )  # fmt: skip
                 try:

@@ -151,7 +151,7 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
         said = Path(folder) / "log"
         try:
             with said.open("wb") as errors:
-                process = recorder(ledger, exchange, stderr=errors, options="")
+                process = recorder(ledger, exchange, stderr=errors, program=("rekt",))
             try:
                 latency = _Latency(ledger)
                 while not latency.found and process.poll() is None:
