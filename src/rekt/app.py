@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from rekt.config import SECTIONS, Key, Section, Settings, load
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.recorder import Recorder
     from rekt.pipeline.rederive import Rederived
     from rekt.publisher import Service as PublisherKind
-    from rekt.stats.coverage import Terms
+    from rekt.stats.coverage import Traits
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
     from rekt.stores.sqlite.outbox import Outbox
@@ -135,9 +136,9 @@ def settings(config: str | None = None) -> Settings:
     return load(config, os.environ, extra=keys(), launcher_root=checkout(), cwd=cwd)
 
 
-def terms(settings: Settings | None = None) -> dict[str, Terms]:
+def traits(settings: Settings | None = None) -> dict[str, Traits]:
     """What each venue's numbers rest on, and whether it is recorded by these settings (by default without)."""
-    from rekt.stats.coverage import Terms
+    from rekt.stats.coverage import Traits
 
     chosen = enabled(settings) if settings is not None else [SECTIONS["VENUES"]["enabled"].default]
     found = {}
@@ -147,7 +148,7 @@ def terms(settings: Settings | None = None) -> dict[str, Terms]:
         kinds = [
             " and ".join(sorted(set(kind))) for kind in zip(*(feed[2:] for feed in one.feeds), strict=True)
         ]
-        found[name] = Terms(
+        found[name] = Traits(
             round(one.settle_s * 1000), round(canary_s * 1000), kinds[1], kinds[0], name in chosen
         )
     return found
@@ -190,8 +191,10 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
 
     from rekt.dashboard.guard import Rate
     from rekt.dashboard.numbers import Source
+    from rekt.dashboard.preview import Posting
     from rekt.dashboard.server import Dashboard, is_loopback
     from rekt.posts.compose import templates
+    from rekt.posts.gate import Terms
 
     section = settings.section("DASHBOARD")
     token = section.optional("token")
@@ -207,20 +210,29 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
         )
     if not settings.ledger_path.exists():
         writer(settings).close()
-    choices = templates(settings.templates_path)
+    post, choices = settings.section("POST"), templates(settings.templates_path)
+    terms = Terms(post.number("min_coverage"), post.number("skip_coverage"))
     names = [name.strip() for name in section.text("hosts").split(",") if name.strip()]
     source = Source(
         open_book=lambda: reader(settings),
         path=settings.ledger_path,
-        terms=terms(settings),
-        templates=lambda: choices,
+        traits=traits(settings),
+        posting=Posting(lambda: choices, terms, post.text("theme") if post.flag("picture") else None),
         recording=lambda: recording(settings.ledger_path),
         sqlite_version=apsw.sqlite_lib_version(),
         version=__version__,
+        sink=_sink(settings),
         token=token,
         hosts=(*names, host),
     )
     return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
+
+
+def _sink(settings: Settings) -> Callable[[], dict[str, Any]] | None:
+    """Asks what the rows are shipped to, where they are."""
+    from rekt import shipping
+
+    return partial(shipping.status, settings) if shipping.wanted(settings) else None
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:

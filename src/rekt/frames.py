@@ -142,9 +142,9 @@ def hours(
     from rekt import app
     from rekt.stats.summary import summarise
 
-    now, terms = _now(), app.terms()
+    now, traits = _now(), app.traits()
     with app.reader(_settings(source, config)) as reader:
-        summaries = [summarise(reader, Window(one, one + HOUR), now, terms=terms) for one in starts]
+        summaries = [summarise(reader, Window(one, one + HOUR), now, traits=traits) for one in starts]
     return _as(tables.of_hours(summaries), frame, exact=exact)
 
 

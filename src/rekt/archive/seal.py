@@ -19,7 +19,7 @@ from rekt.errors import ArchiveError
 from rekt.fields import DAY, HOUR, iso_us
 from rekt.model import Window
 from rekt.objects import hour_object, loss_object, revision_object
-from rekt.stats.coverage import Terms
+from rekt.stats.coverage import Traits
 from rekt.stats.quality import add_up, missed_by_all
 from rekt.stats.summary import summarise
 from rekt.store import Facts, Listing, QualityFacts
@@ -59,14 +59,14 @@ class Archivist:
         source: Source,
         *,
         now_us: int,
-        terms: Mapping[str, Terms],
+        traits: Mapping[str, Traits],
         told: Callable[[str, int, int], object] = lambda *_: None,
     ) -> None:
-        """`terms`: what each venue's numbers rest on. `told` hears of the day, the rows so far and all of them."""
+        """`traits`: what each venue's numbers rest on. `told` hears of the day, the rows so far and all of them."""
         self._folder = folder
         self._source = source
         self._now_us = now_us
-        self._terms = terms
+        self._traits = traits
         self._told = told
 
     def seal(self, start: int, *, revise: bool = False) -> Outcome:
@@ -180,12 +180,12 @@ class Archivist:
             yield {key: value for key, value in found.items() if key != "by_symbol"}
 
     def _summary(self, window: Window) -> dict[str, Any]:
-        return numbers(self._source, window, self._now_us // 1000, self._terms)
+        return numbers(self._source, window, self._now_us // 1000, self._traits)
 
 
-def numbers(source: Facts, window: Window, now_ms: int, terms: Mapping[str, Terms]) -> dict[str, Any]:
+def numbers(source: Facts, window: Window, now_ms: int, traits: Mapping[str, Traits]) -> dict[str, Any]:
     """The object *hour* of a window, without what compares it with others."""
-    found = hour_object(summarise(source, window, now_ms, terms=terms))
+    found = hour_object(summarise(source, window, now_ms, traits=traits))
     left_out = {"compared"} if found["hour"] else {"compared", "hour"}
     return {key: value for key, value in found.items() if key not in left_out}
 

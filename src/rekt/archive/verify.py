@@ -11,7 +11,7 @@ from rekt.archive.folder import Folder, day_window
 from rekt.archive.seal import Source, differing, numbers
 from rekt.errors import ArchiveError
 from rekt.model import Liquidation
-from rekt.stats.coverage import Terms
+from rekt.stats.coverage import Traits
 from rekt.store import Listing
 from rekt.tables import NAMES
 
@@ -23,7 +23,7 @@ def verify(
     ledger: Source | None = None,
     tapes: Listing | None = None,
     now_ms: int,
-    terms: Mapping[str, Terms],
+    traits: Mapping[str, Traits],
     told: Callable[[int], object] = lambda _: None,
 ) -> list[str]:
     """What is wrong with a day, in sentences; nothing when all is right. `told` is called with the rows read so far.
@@ -42,7 +42,7 @@ def verify(
     if ledger is not None:
         if window.start >= ledger.pruned_before():
             found += _against(file, ledger.liquidations(window), NAMES, "the ledger")
-        found += differing(manifest, numbers(ledger, window, now_ms, terms))
+        found += differing(manifest, numbers(ledger, window, now_ms, traits))
     if tapes is not None:
         found += _against(file, tapes.liquidations(window), IDENTITY, "the tapes")
     return found

@@ -164,7 +164,7 @@ def summary(reader: Facts, window: Window, now: int) -> HourSummary:
     from rekt import app
     from rekt.stats.summary import summarise
 
-    return summarise(reader, window, now, terms=app.terms())
+    return summarise(reader, window, now, traits=app.traits())
 
 
 def now_ms() -> int:

@@ -75,7 +75,7 @@ def command(
                 def told(name: str, rows: int, whole: int) -> None:
                     tell(rows, whole, f"{name}: {rows:,}")
 
-                archivist = Archivist(target, ledger, now_us=now * 1000, terms=app.terms(), told=told)
+                archivist = Archivist(target, ledger, now_us=now * 1000, traits=app.traits(), told=told)
                 for number, one in enumerate(days):
                     tell(number, len(days), iso_ms(one)[:10])
                     found.append(archivist.seal(one, revise=revise))

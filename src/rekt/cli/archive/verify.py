@@ -73,7 +73,7 @@ def command(
         for number, day in enumerate(chosen):
             tell(number, len(chosen), day)
             found[day] = verify(
-                target, day, ledger=recorded, tapes=derived, now_ms=_common.now_ms(), terms=app.terms()
+                target, day, ledger=recorded, tapes=derived, now_ms=_common.now_ms(), traits=app.traits()
             )
     stray = [] if days else [f"no manifest names {file.name}" for file in target.strays()]
     _print(found, stray, as_json=as_json)
