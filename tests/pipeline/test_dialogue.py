@@ -98,11 +98,11 @@ def test_a_refused_group_is_asked_for_one_by_one() -> None:
 
 
 def test_answers_to_nothing_asked_are_not_taken() -> None:
-    """An error that names no request of ours is left to the recorder."""
+    """An error is left to the recorder where this venue names what it answers, and named none of ours."""
 
     def answer(dialogue: Dialogue) -> None:
-        assert not dialogue.answer(Notice("error", "overloaded"))
         assert not dialogue.answer(Notice("ack", about="77"))
+        assert not dialogue.answer(Notice("error", "overloaded"))
         assert dialogue.answer(Notice("ack", about="1"))
         assert not dialogue.answer(Notice("ack", about="1"))
 
@@ -141,3 +141,22 @@ def test_heartbeats_go_out_in_time() -> None:
         wire = play(Endpoint("wss://x", heartbeat=Heartbeat(0.05, message)), (), lambda _: None, 0.4)
         assert {sent for _, sent in wire.sent} == {message}
         assert 2 <= len(wire.sent) <= 8
+
+
+def test_answers_without_a_name_are_taken_in_order() -> None:
+    """Where no answer says what it answers, the first is the first message's, the next the oldest subscription's."""
+    endpoint = Endpoint("wss://x", (b'{"op":"first","id":"0","args":[]}',), topics=TOPICS)
+    complete = []
+
+    def answer(dialogue: Dialogue) -> None:
+        assert not dialogue.answer(Notice("ack"))
+        assert not dialogue.answer(Notice("other", "pong"))
+        assert dialogue.answer(Notice("ack"))
+        complete.append(dialogue.complete)
+        assert dialogue.answer(Notice("error", "no such symbol"))
+        complete.append(dialogue.complete)
+        assert not dialogue.answer(Notice("error", "overloaded"))
+
+    wire = play(endpoint, ["a", "b", "c"], answer)
+    assert [args for op, args in wire.told() if op == "subscribe"] == [["a", "b"], ["c"]]
+    assert complete == [False, True]

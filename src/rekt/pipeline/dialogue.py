@@ -36,6 +36,10 @@ class Dialogue:
         self._refused: set[str] = set()
         self._waiting: deque[bytes] = deque(endpoint.messages)
         self._unanswered: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._requests = deque(
+            "" for _ in endpoint.messages
+        )  # the numbers of all that was asked; "": a first message
+        self._named = False  # whether this venue's answers say what they answer
         self._number = 0
         self._compared = False
         self._complete = endpoint.topics is None
@@ -62,8 +66,18 @@ class Dialogue:
         self._wake.set()
 
     def answer(self, notice: Notice) -> bool:
-        """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here."""
-        topics = self._answered(notice.about)
+        """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here.
+
+        One that does not say what it answers is taken for that of the oldest request.
+        """
+        if notice.kind not in ("ack", "error"):
+            return False
+        about = notice.about
+        if about is not None:
+            self._named = True
+        elif not self._named and self._requests:
+            about = self._requests.popleft()
+        topics = self._answered(about)
         if topics is None:
             return False
         if notice.kind != "error":
@@ -120,6 +134,7 @@ class Dialogue:
         gone = [topic for topic in self._asked if topic not in wanted]
         for start in range(0, len(gone), topics.per_message):
             self._number += 1
+            self._requests.append(str(self._number))
             self._waiting.append(
                 topics.unsubscribe(gone[start : start + topics.per_message], str(self._number))
             )
@@ -133,6 +148,7 @@ class Dialogue:
         if topics is None:
             return
         self._number += 1
+        self._requests.append(str(self._number))
         self._asked.update(group)
         self._waiting.append(topics.subscribe(group, str(self._number)))
         entry = (
@@ -147,6 +163,8 @@ class Dialogue:
         """The topics whose subscription has this number or name, no longer waited for; None where nothing is."""
         if about is None or about not in self._unanswered:
             return None
+        if about in self._requests:
+            self._requests.remove(about)
         _, topics = self._unanswered.pop(about)
         for name in [name for name, (_, of) in self._unanswered.items() if of == topics]:
             del self._unanswered[name]
