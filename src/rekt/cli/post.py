@@ -160,25 +160,28 @@ def _post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> 
 
 
 def feed(settings: Settings, reader: Reader) -> None:
-    """Look at every feed's last sign of life, and tell the operator what changed."""
+    """Look at every feed's last sign of life and at what is suspicious, and tell the operator what changed."""
     from rekt import app
     from rekt.cli import _alerts, _posting
-    from rekt.posts.alerts import of_feed
+    from rekt.posts.alerts import of_feed, of_suspicions
 
     ticks: dict[str, int | None] = {}
     causes: dict[str, str] = {}
-    for venue in app.enabled(settings):
+    venues = app.enabled(settings)
+    for venue in venues:
         last = reader.alive_before(venue, 1 << 60)
         ticks[venue] = last.end_ms if last else None
         lives = [one for one in reader.connections(None)[-20:] if one.venue == venue and one.cause]
         causes[venue] = (lives[-1].cause or "") if lives else ""
-    found = of_feed(
+    dead = of_feed(
         ticks,
         causes,
         recording=app.recording(settings.ledger_path),
         now_ms=_common.now_ms(),
         limit_s=settings.section("ALERTS").number("feed_seconds"),
     )
-    if found or any(name.startswith("feed ") for name in reader.alerts()):
-        with _posting.outbox(settings) as box:
-            _alerts.update(settings, box, "feed", found)
+    told = {name.partition(" ")[0] for name in reader.alerts()}
+    for watch, found in (("feed", dead), ("suspicion", of_suspicions(reader.suspicions(), venues))):
+        if found or watch in told:
+            with _posting.outbox(settings) as box:
+                _alerts.update(settings, box, watch, found)

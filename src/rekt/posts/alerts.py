@@ -6,9 +6,10 @@ all that is wrong in its eyes now; what it gave before and no longer gives is ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from rekt.model import Suspicion
 from rekt.publisher import Entry
 
 CAUSES = ("keys", "credits", "budget", "refused")
@@ -76,3 +77,12 @@ def of_feed(
             at_work = f"the last connection: {why}" if recording else "no recorder is at work"
             found[f"feed {venue}"] = f"{venue}: no sign of life {long}; {at_work}"
     return found
+
+
+def of_suspicions(suspicions: Iterable[Suspicion], venues: Collection[str]) -> dict[str, str]:
+    """What is suspicious about the events of these venues, for the watch `suspicion`."""
+    return {
+        f"suspicion {one.venue} {one.kind}": f"{one.venue}: suspicious: {one.text}"
+        for one in suspicions
+        if one.venue in venues
+    }
