@@ -112,7 +112,12 @@ def test_a_post_by_mail(path: Path, tmp_path: Path, mailbox: Mailbox) -> None:
 
 def test_watch(x: XServer, ledger: Path, mailbox: Mailbox) -> None:
     """A dead feed is told once; a large liquidation is posted at once, and once."""
-    env = {**os.environ, "REKT_POST_BIG_USD": "1000000", "REKT_POST_COOLDOWN_MINUTES": "15"}
+    env = {
+        **os.environ,
+        "REKT_POST_BIG_USD": "1000000",
+        "REKT_POST_COOLDOWN_MINUTES": "15",
+        "REKT_ALERTS_FEED_SECONDS": "3",
+    }
     watch = subprocess.Popen([sys.executable, "-m", "rekt", "post", "--no-hours", "--seconds", "12"], env=env)
     time.sleep(4)
     now = time.time_ns() // 1_000_000
