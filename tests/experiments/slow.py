@@ -124,7 +124,7 @@ def main() -> None:
     found = slow()
     for one in found:
         print(f"{one.kind:8} {one.seconds:6.1f} s, exit {one.code}: {one.states}")
-    sys.exit(1 if any(one.seconds > PROMISE_S or len(one.states) != 5 for one in found) else 0)  # noqa: PLR2004
+    sys.exit(1 if any(one.seconds > PROMISE_S or len(one.states) != 5 for one in found) else 0)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def post_hour(
     settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
 ) -> list[Told]:
     """Post an hour to every service that has not had it."""
-    key, told = hour_key(window.start), []
+    key, told, began = hour_key(window.start), [], time.monotonic()
     with outbox(settings) as box, app.reader(settings) as reader:
         kept = [one for one in services if one.kept]
         there = {one.name: box.entry(one.name, key) for one in kept}
@@ -139,10 +139,10 @@ def post_hour(
         missing = [one for one in services if there.get(one.name) is None]
         if missing:
             summary = wait_final(reader, window)
-            until = time.monotonic() + CALL_S
+            waited = time.monotonic() - began
+            began += waited if waited >= POLL_S else 0.0
             told += _render(settings, box, reader, summary, missing, by_hand=by_hand, picture=picture)
-        else:
-            until = time.monotonic() + CALL_S
+        until = began + CALL_S
         box.forget_pictures(window.start - 7 * 86_400_000)
         older = [old for one in kept for old in box.open_entries(one.name) if old.key != key]
         thin = _thin(settings, reader, window) if kept and not by_hand else ""
@@ -250,7 +250,7 @@ def _render(
         if draft.would == "skip":
             entry = rules.left_out(entry, draft.cause, draft.reason)
             log.warning("%s %s: skipped: %s", one.name, key, draft.reason)
-        elif entry.deadline_ms is not None and now >= entry.deadline_ms:
+        elif one.kept and entry.deadline_ms is not None and now >= entry.deadline_ms:
             reason = f"the hour ended {_common.length(now - summary.window.end)} ago: name it with --hour to post it"
             entry = rules.left_out(entry, "missed", reason)
             log.warning("%s %s: skipped: %s", one.name, key, reason)
