@@ -10,8 +10,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
+    from rekt.pipeline.rederive import Rederived
     from rekt.publisher import Service as PublisherKind
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
@@ -408,6 +410,35 @@ def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) ->
     return Replayed(replay.lines, progress, trouble)
 
 
+def rederive(
+    settings: Settings,
+    tapes: Iterable[Path],
+    days: Collection[int],
+    path: Path,
+    *,
+    told: Callable[[int], object] = lambda _: None,
+) -> Rederived:
+    """The events of some days (ms) from tapes into a new ledger at `path`; asks nobody for lists of contracts.
+
+    Raises LedgerError; UsageError for a tape that can't be opened.
+    """
+    from rekt.pipeline.rederive import rederive
+    from rekt.venue import Reference
+    from rekt.wire.tape import read_tape
+
+    venues = {name: venue(name) for name in ENABLED}
+    references = {name: Reference({}) for name in venues}
+    if settings.ledger_path.exists():
+        with reader(settings) as known:
+            references = {name: Reference(known.instruments(name)) for name in venues}
+    ledger = writer(replace(settings, ledger_path=path))
+    try:
+        lines = chain.from_iterable(read_tape(tape) for tape in tapes)
+        return rederive(lines, venues, ENABLED[0], references, ledger.append, days, told)
+    finally:
+        ledger.close()
+
+
 def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
     """Unite another ledger with the configured one; returns how many events were new, and how many were repeats.
 
@@ -419,6 +450,8 @@ def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _
 
     if path.resolve() == settings.ledger_path.resolve():
         raise UsageError(f"{path} is the ledger itself")
+    if not path.exists():
+        raise UsageError(f"there is no ledger at {path}", hint="name the file of another recorder")
     with Reader(path) as other:
         ledger = writer(settings)
         try:
