@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from rekt.config import Key, Section, Settings, load
@@ -144,8 +145,10 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
 
     from rekt.dashboard.guard import Rate
     from rekt.dashboard.numbers import Source
+    from rekt.dashboard.preview import Posting
     from rekt.dashboard.server import Dashboard, is_loopback
     from rekt.posts.compose import templates
+    from rekt.posts.gate import Terms
 
     section = settings.section("DASHBOARD")
     token = section.optional("token")
@@ -161,20 +164,29 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
         )
     if not settings.ledger_path.exists():
         writer(settings).close()
-    choices = templates(settings.templates_path)
+    post, choices = settings.section("POST"), templates(settings.templates_path)
+    terms = Terms(post.number("min_coverage"), post.number("skip_coverage"))
     names = [name.strip() for name in section.text("hosts").split(",") if name.strip()]
     source = Source(
         open_book=lambda: reader(settings),
         path=settings.ledger_path,
         settle=settle_ms(),
-        templates=lambda: choices,
+        posting=Posting(lambda: choices, terms, post.text("theme") if post.flag("picture") else None),
         recording=lambda: recording(settings.ledger_path),
         sqlite_version=apsw.sqlite_lib_version(),
         version=__version__,
+        sink=_sink(settings),
         token=token,
         hosts=(*names, host),
     )
     return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
+
+
+def _sink(settings: Settings) -> Callable[[], dict[str, Any]] | None:
+    """Asks what the rows are shipped to, where they are."""
+    from rekt import shipping
+
+    return partial(shipping.status, settings) if shipping.wanted(settings) else None
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:
