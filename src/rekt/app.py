@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
     from rekt.pipeline.rederive import Rederived
+    from rekt.pipeline.trial import Seen
     from rekt.publisher import Service as PublisherKind
     from rekt.stats.coverage import Traits
     from rekt.store import Appended
@@ -432,6 +433,36 @@ class Service:
                 f"{host} is a {kind} host, but {self._settings.ledger_path} holds {marked} events; nothing was recorded",
                 hint="name another ledger in [DATABASE] path, or change [BINANCE] ws_url",
             )
+
+
+def trial(settings: Settings, name: str, seconds: float) -> Seen:
+    """Connect to a venue for so long as its recorder would, write nothing, and tell what was seen.
+
+    Raises UsageError for a venue that is not there.
+    """
+    from rekt.pipeline.recorder import Recorder
+    from rekt.pipeline.suspicion import Watch
+    from rekt.pipeline.trial import Collected, attend
+    from rekt.venue import Reference
+
+    section = settings.section(name.upper())
+    one, collected = venue(name), Collected()
+
+    async def listen() -> Seen:
+        recorder = Recorder(
+            one,
+            Section(section.name, {**section, "connections": "1"}),
+            collected,
+            Reference(),
+            secrets.token_hex(8),
+            open_connection=_connect,
+            fetch=_fetch,
+            unsettled=collected.unsettled,
+            watch=Watch(one, (), (), _now_us()),
+        )
+        return await attend(recorder, collected, seconds)
+
+    return asyncio.run(listen())
 
 
 def replay(

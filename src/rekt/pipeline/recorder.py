@@ -27,7 +27,7 @@ from rekt.pipeline.committer import Change, Intake, Item
 from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
 from rekt.pipeline.joint import TOGETHER, Joint
-from rekt.pipeline.link import Link
+from rekt.pipeline.link import NEVER, Link
 from rekt.pipeline.suspicion import LOOK_S, Watch
 from rekt.pipeline.topics import Shares
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
@@ -165,6 +165,16 @@ class Recorder:
         """What lanes have been started for."""
         return self._lanes.keys()
 
+    @property
+    def needed(self) -> int:
+        """How many parts it takes; one at least of an endpoint whose topics are not known yet."""
+        return len(self._lanes) + sum(Part(n, 0) not in self._lanes for n in range(len(self._endpoints)))
+
+    @property
+    def listed(self) -> int:
+        """How many contracts the venue's documents list now."""
+        return sum(len(found) for found in self._listed.values())
+
     def resume(self) -> None:
         """There is room again: read on."""
         if self._paused:
@@ -242,7 +252,7 @@ class Recorder:
             return
         if noted:
             self.last_event_us = frames[-1].received_us
-            self.watch.note(noted, link.life.connection.opened_us, instruments)
+            self.watch.note(noted, link.proved_us, instruments)
         if self._committer.put_all(found) and not self._paused:
             self._paused = True
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
@@ -477,8 +487,8 @@ class Recorder:
             self._control -= 1
             self._has_unsettled = self._has_unsettled or any(event.notional is None for event in events)
             self._committer.put(events)
-            opened_us = max((link.life.connection.opened_us for link in self.links), default=now_us)
-            self.watch.note(events, opened_us, self._reference.instruments)
+            since_us = max((link.proved_us for link in self.links if link.proved.is_set()), default=NEVER)
+            self.watch.note(events, since_us, self._reference.instruments)
 
     def _put_changes(self, *, ending: bool = False) -> None:
         connections, spans = [], []

@@ -99,13 +99,13 @@ class Watch:
                 self._prices[second & 255] = second, float(tick.price)
 
     def note(
-        self, events: Iterable[Liquidation], opened_us: int, instruments: Mapping[str, Instrument]
+        self, events: Iterable[Liquidation], since_us: int, instruments: Mapping[str, Instrument]
     ) -> None:
-        """Events came by a connection opened at this time; older ones are its backlog."""
+        """Events came by a connection that was proved alive since this time; older ones may be its backlog."""
         seen, before, late, minutes = self._seen, self._seen_before, self._late, self._minute
         for event in events:
             feed, at, uid, symbol, side = event[:5]
-            if at * 1000 < opened_us or uid in seen or uid in before:
+            if at * 1000 < since_us or uid in seen or uid in before:
                 continue
             seen.add(uid)
             self.events += 1
@@ -184,6 +184,11 @@ class Watch:
                 del self._standing[kind]
                 changed.append(known._replace(text=None))
         return changed
+
+    @property
+    def standing(self) -> Mapping[str, Suspicion]:
+        """What is suspicious now, by kind."""
+        return self._standing
 
     def figures(self) -> Figures:
         """What was seen so far."""
