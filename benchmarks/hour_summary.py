@@ -27,7 +27,7 @@ import apsw
 from benchmarks.decode import reference
 from benchmarks.measure import interleaved, table
 from benchmarks.traffic import payloads
-from rekt.app import settle_ms, venue
+from rekt.app import traits, venue
 from rekt.fields import DAY, HOUR, iso_ms
 from rekt.model import Liquidation, Window
 from rekt.stats.summary import summarise
@@ -133,7 +133,7 @@ def grow(path: Path, source: Path, times: int) -> None:
 def prove(path: Path, window: Window) -> None:
     """The hour's roll-ups against a recount of its events."""
     with Reader(path) as reader:
-        found = summarise(reader, window, window.end + HOUR, settle=settle_ms())
+        found = summarise(reader, window, window.end + HOUR, traits=traits())
         buckets = reader.count(window)
         counted, total = sum(bucket.count for bucket in buckets), sum(bucket.total for bucket in buckets)
         if (found.count, found.total) != (counted, total) or counted != IN_HOUR:
@@ -174,7 +174,7 @@ def main() -> None:
 
         def call(size: int) -> float:
             start = time.perf_counter()
-            summarise(readers[size], window, window.end + HOUR, settle=settle_ms())
+            summarise(readers[size], window, window.end + HOUR, traits=traits())
             return (time.perf_counter() - start) * 1000
 
         def command(size: int) -> float:

@@ -10,11 +10,13 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from rekt.config import SECTIONS, Key, Section, Settings, load
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
     from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
+    from rekt.pipeline.rederive import Rederived
     from rekt.publisher import Service as PublisherKind
-    from rekt.stats.coverage import Terms
+    from rekt.stats.coverage import Traits
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
     from rekt.stores.sqlite.outbox import Outbox
-    from rekt.venue import Endpoint, Venue
+    from rekt.venue import Endpoint, Reference, Venue
     from rekt.wire.connection import Connection
     from rekt.wire.tape import BadLine, TapeLine
     from rekt.wire.tape_writer import TapeWriter
@@ -133,9 +136,9 @@ def settings(config: str | None = None) -> Settings:
     return load(config, os.environ, extra=keys(), launcher_root=checkout(), cwd=cwd)
 
 
-def terms(settings: Settings | None = None) -> dict[str, Terms]:
+def traits(settings: Settings | None = None) -> dict[str, Traits]:
     """What each venue's numbers rest on, and whether it is recorded by these settings (by default without)."""
-    from rekt.stats.coverage import Terms
+    from rekt.stats.coverage import Traits
 
     chosen = enabled(settings) if settings is not None else [SECTIONS["VENUES"]["enabled"].default]
     found = {}
@@ -145,7 +148,7 @@ def terms(settings: Settings | None = None) -> dict[str, Terms]:
         kinds = [
             " and ".join(sorted(set(kind))) for kind in zip(*(feed[2:] for feed in one.feeds), strict=True)
         ]
-        found[name] = Terms(
+        found[name] = Traits(
             round(one.settle_s * 1000), round(canary_s * 1000), kinds[1], kinds[0], name in chosen
         )
     return found
@@ -188,8 +191,10 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
 
     from rekt.dashboard.guard import Rate
     from rekt.dashboard.numbers import Source
+    from rekt.dashboard.preview import Posting
     from rekt.dashboard.server import Dashboard, is_loopback
     from rekt.posts.compose import templates
+    from rekt.posts.gate import Terms
 
     section = settings.section("DASHBOARD")
     token = section.optional("token")
@@ -205,20 +210,29 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
         )
     if not settings.ledger_path.exists():
         writer(settings).close()
-    choices = templates(settings.templates_path)
+    post, choices = settings.section("POST"), templates(settings.templates_path)
+    terms = Terms(post.number("min_coverage"), post.number("skip_coverage"))
     names = [name.strip() for name in section.text("hosts").split(",") if name.strip()]
     source = Source(
         open_book=lambda: reader(settings),
         path=settings.ledger_path,
-        terms=terms(settings),
-        templates=lambda: choices,
+        traits=traits(settings),
+        posting=Posting(lambda: choices, terms, post.text("theme") if post.flag("picture") else None),
         recording=lambda: recording(settings.ledger_path),
         sqlite_version=apsw.sqlite_lib_version(),
         version=__version__,
+        sink=_sink(settings),
         token=token,
         hosts=(*names, host),
     )
     return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
+
+
+def _sink(settings: Settings) -> Callable[[], dict[str, Any]] | None:
+    """Asks what the rows are shipped to, where they are."""
+    from rekt import shipping
+
+    return partial(shipping.status, settings) if shipping.wanted(settings) else None
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:
@@ -430,30 +444,20 @@ def replay(
     """
     from rekt.pipeline.committer import Change, Committer
     from rekt.pipeline.instruments import refresh, settle
-    from rekt.pipeline.replay import Replay
+    from rekt.pipeline.replay import Reading, Replay
     from rekt.store import Run
-    from rekt.venue import Reference
 
     usual = venue(default if default is not None else enabled(settings)[0])
     ledger = writer(settings)
     run = secrets.token_hex(8)
     ledger.begin(Run(run, _now_us(), None, "replay", __version__, os.getpid()))
-    played: dict[str, tuple[Venue, Reference] | None] = {}
-
-    def known(name: str) -> tuple[Venue, Reference] | None:
-        """A venue that a line names, and what is known for decoding it."""
-        if name not in played:
-            played[name] = None
-            if name in registry.names("rekt.venues"):
-                with reader(settings) as ledger:
-                    played[name] = venue(name), Reference(ledger.instruments(name))
-        return played[name]
-
+    known = _known(settings)
     committer = Committer(ledger, run, reason="replay", settle_ms=settle_ms([usual.name]))
     try:
-        replay = Replay(known, usual.name, committer, market)
+        replay = Replay(Reading(known, usual.name, market), committer)
         for tape in tapes:
             replay.feed(tape)
+        replay.end()
         trouble = None
         for name in sorted({name for name, _ in replay.symbols}):
             found = known(name)
@@ -480,6 +484,31 @@ def replay(
     return Replayed(replay.lines, progress, trouble)
 
 
+def rederive(
+    settings: Settings,
+    tapes: Iterable[Path],
+    days: Collection[int],
+    path: Path,
+    *,
+    told: Callable[[int], object] = lambda _: None,
+) -> Rederived:
+    """The events of some days (ms) from tapes into a new ledger at `path`; asks nobody for lists of contracts.
+
+    Raises LedgerError; UsageError for a tape that can't be opened.
+    """
+    from rekt.pipeline.rederive import rederive
+    from rekt.pipeline.replay import Reading
+    from rekt.wire.tape import read_tape
+
+    reading = Reading(_known(settings), enabled(settings)[0])
+    ledger = writer(replace(settings, ledger_path=path))
+    try:
+        lines = chain.from_iterable(read_tape(tape) for tape in tapes)
+        return rederive(lines, reading, ledger.append, days, told)
+    finally:
+        ledger.close()
+
+
 def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
     """Unite another ledger with the configured one; returns how many events were new, and how many were repeats.
 
@@ -491,6 +520,8 @@ def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _
 
     if path.resolve() == settings.ledger_path.resolve():
         raise UsageError(f"{path} is the ledger itself")
+    if not path.exists():
+        raise UsageError(f"there is no ledger at {path}", hint="name the file of another recorder")
     with Reader(path) as other:
         ledger = writer(settings)
         try:
@@ -508,6 +539,26 @@ def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _
             return done
         finally:
             ledger.close()
+
+
+def _known(settings: Settings) -> Callable[[str], tuple[Venue, Reference] | None]:
+    """Venues by name, each with what the ledger knows for decoding it; None for a name that is no venue's."""
+    from rekt.venue import Reference
+
+    found: dict[str, tuple[Venue, Reference] | None] = {}
+
+    def known(name: str) -> tuple[Venue, Reference] | None:
+        if name not in found:
+            found[name] = None
+            if name in registry.names("rekt.venues"):
+                instruments = {}
+                if settings.ledger_path.exists():
+                    with reader(settings) as ledger:
+                        instruments = ledger.instruments(name)
+                found[name] = venue(name), Reference(instruments)
+        return found[name]
+
+    return known
 
 
 def _now_us() -> int:

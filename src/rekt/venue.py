@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from .config import Key, Section
 from .model import Feed, Instrument, Liquidation, Market
+from .worth import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,6 @@ class Venue(Protocol):
 
     def value(self, event: Liquidation, instrument: Instrument) -> int | None:
         """An event's notional (micro-dollars) once its instrument is known; None where that is not enough."""
-        from .decoding import value  # noqa: PLC0415 - it builds on this module
-
         return value(event, instrument)
 
     def due(self, received_us: int, reference: Reference) -> tuple[Liquidation, ...]:  # noqa: ARG002 - a default

@@ -98,15 +98,41 @@ def test_a_refused_group_is_asked_for_one_by_one() -> None:
 
 
 def test_answers_to_nothing_asked_are_not_taken() -> None:
-    """An error that names no request of ours is left to the recorder."""
+    """An error is left to the recorder where this venue names what it answers, and named none of ours."""
 
     def answer(dialogue: Dialogue) -> None:
-        assert not dialogue.answer(Notice("error", "overloaded"))
         assert not dialogue.answer(Notice("ack", about="77"))
+        assert not dialogue.answer(Notice("error", "overloaded"))
         assert dialogue.answer(Notice("ack", about="1"))
         assert not dialogue.answer(Notice("ack", about="1"))
 
     play(Endpoint("wss://x", topics=TOPICS), ["a", "b"], answer)
+
+
+def test_it_is_complete_once_all_was_answered() -> None:
+    """Until the last subscription is answered, by an acknowledgement or a refusal, it brings a part only; then it stays."""
+    wanted = ["a", "b", "c"]
+    seen: list[bool] = []
+
+    def answer(dialogue: Dialogue) -> None:
+        seen.append(dialogue.complete)
+        dialogue.answer(Notice("ack", about="1"))
+        seen.append(dialogue.complete)
+        dialogue.answer(Notice("error", "invalid symbol", about="c"))
+        seen.append(dialogue.complete)
+        wanted.append("d")
+        dialogue.look()
+        asyncio.get_running_loop().call_later(0.02, lambda: seen.append(dialogue.complete))
+
+    wire = play(Endpoint("wss://x", topics=TOPICS), wanted, answer)
+    assert seen == [False, False, True, True]
+    assert wire.told()[-1] == ("subscribe", ["d"])
+
+
+def test_a_dialogue_without_topics_is_complete() -> None:
+    """What has the whole market in its address brings all from the start."""
+    assert Dialogue("x", Endpoint("wss://x"), lambda _: None, tuple).complete
+    assert not Dialogue("x", Endpoint("wss://x", topics=TOPICS), lambda _: None, tuple).complete
 
 
 def test_heartbeats_go_out_in_time() -> None:
@@ -115,3 +141,22 @@ def test_heartbeats_go_out_in_time() -> None:
         wire = play(Endpoint("wss://x", heartbeat=Heartbeat(0.05, message)), (), lambda _: None, 0.4)
         assert {sent for _, sent in wire.sent} == {message}
         assert 2 <= len(wire.sent) <= 8
+
+
+def test_answers_without_a_name_are_taken_in_order() -> None:
+    """Where no answer says what it answers, the first is the first message's, the next the oldest subscription's."""
+    endpoint = Endpoint("wss://x", (b'{"op":"first","id":"0","args":[]}',), topics=TOPICS)
+    complete = []
+
+    def answer(dialogue: Dialogue) -> None:
+        assert not dialogue.answer(Notice("ack"))
+        assert not dialogue.answer(Notice("other", "pong"))
+        assert dialogue.answer(Notice("ack"))
+        complete.append(dialogue.complete)
+        assert dialogue.answer(Notice("error", "no such symbol"))
+        complete.append(dialogue.complete)
+        assert not dialogue.answer(Notice("error", "overloaded"))
+
+    wire = play(endpoint, ["a", "b", "c"], answer)
+    assert [args for op, args in wire.told() if op == "subscribe"] == [["a", "b"], ["c"]]
+    assert complete == [False, True]

@@ -17,7 +17,7 @@ from rekt.model import ClockChange, Connection, Delivery, Instrument, Loss, Span
 from rekt.pipeline.clock import Clocks, ClockWatch
 from rekt.pipeline.deliveries import PATIENCE_S, Deliveries
 from rekt.simulator import simulated
-from rekt.stats.coverage import Terms
+from rekt.stats.coverage import Traits
 from rekt.stats.quality import lag, missed_by_all, quality, saturated
 from rekt.stats.summary import summarise
 from rekt.store import Batch, Moment, Settled
@@ -144,7 +144,7 @@ def numbers(path: Path) -> tuple[Any, Any]:
     with Reader(path) as reader:
         window = Window(HOUR_START, HOUR_START + HOUR)
         assert reader.verify() == []
-        return summarise(reader, window, LATER, terms={"binance": Terms()}), quality(reader, window)
+        return summarise(reader, window, LATER, traits={"binance": Traits()}), quality(reader, window)
 
 
 def test_a_final_hour_that_changes_keeps_its_old_numbers(tmp_path: Path) -> None:

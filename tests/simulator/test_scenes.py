@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from rekt.config import Section
-from rekt.decoding import BITCOIN, DOLLARS
 from rekt.model import Instrument, Liquidation
 from rekt.registry import load
 from rekt.simulator import Options, scenes
@@ -16,6 +15,7 @@ from rekt.simulator.scene import Kind, Publication, Scene, Session
 from rekt.simulator.source import source_of
 from rekt.simulator.truth import Counts
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
+from rekt.worth import BITCOIN, DOLLARS
 
 VENUES = scenes.names()
 START_MS = 1_795_000_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rekt.model import Connection, Gap, HourSummary, Largest, Liquidation, Mean, Span, Tally, Window
 from rekt.objects import connection_object, hour_object, liquidation_object
-from rekt.stats.coverage import Terms
+from rekt.stats.coverage import Traits
 from rekt.stats.summary import recorded, summarise
 from rekt.store import Batch
 from rekt.stores.sqlite import Ledger, Reader
@@ -19,7 +19,7 @@ from tests.stores.events import LINEAR, START, batch, event, events
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-TERMS = {"binance": Terms(3_000, 5_000, "largest_per_symbol_second", "average_fill")}
+TRAITS = {"binance": Traits(3_000, 5_000, "largest_per_symbol_second", "average_fill")}
 LATER = START + 30 * DAY
 
 
@@ -32,7 +32,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def ask(ledger: Ledger, window: Window, now: int = LATER) -> HourSummary:
     """The summary of a window."""
     with Reader(ledger.path) as reader:
-        return summarise(reader, window, now, terms=TERMS)
+        return summarise(reader, window, now, traits=TRAITS)
 
 
 def alive(start: int, end: int, cause: str | None = None, name: str = "c", venue: str = "binance") -> Batch:
@@ -46,7 +46,7 @@ def alive(start: int, end: int, cause: str | None = None, name: str = "c", venue
 
 def check(reader: Reader, made: list[Liquidation], window: Window) -> None:
     """Every number of a window against the events themselves."""
-    summary = summarise(reader, window, LATER, terms=TERMS)
+    summary = summarise(reader, window, LATER, traits=TRAITS)
     inside = [one for one in made if window.start <= one.trade_time < window.end and one.counts]
     known = [one for one in inside if one.notional is not None]
 
@@ -309,8 +309,8 @@ def test_some_venues_alone(two: Ledger) -> None:
     """Restricted to one venue, every number is of that one: sums, the largest, coverage and gaps."""
     with Reader(two.path) as reader:
         window = Window(START, START + HOUR)
-        one = summarise(reader, window, LATER, terms=TERMS, venues=["binance"])
-        other = summarise(reader, window, LATER, terms=TERMS, venues=["other"])
+        one = summarise(reader, window, LATER, traits=TRAITS, venues=["binance"])
+        other = summarise(reader, window, LATER, traits=TRAITS, venues=["other"])
     assert (one.count, one.total, one.coverage, one.gaps) == (1, 3_000_000, 1.0, [])
     assert one.largest is not None
     assert one.largest.venue == "binance"
@@ -324,9 +324,9 @@ def test_an_hour_is_final_when_all_its_venues_are(ledger: Ledger) -> None:
     """A venue whose events come up to 30 s late holds the hour open so long; the quicker one is final before."""
     ledger.append(recorded_at("binance", START, START + HOUR + 10_000, None))
     ledger.append(recorded_at("late", START, START + HOUR + 10_000, None))
-    terms = {**TERMS, "late": Terms(settle_ms=30_000)}
+    traits = {**TRAITS, "late": Traits(settle_ms=30_000)}
     with Reader(ledger.path) as reader:
-        summary = summarise(reader, Window(START, START + HOUR), START + HOUR + 10_500, terms=terms)
+        summary = summarise(reader, Window(START, START + HOUR), START + HOUR + 10_500, traits=traits)
     assert {one.venue: one.final for one in summary.by_venue} == {"binance": True, "late": False}
     assert not summary.final
     ledger.close()
@@ -339,6 +339,6 @@ def test_a_venue_that_is_no_longer_recorded_costs_no_coverage(two: Ledger) -> No
         assert recorded(reader, Window(START, START + HOUR)) == ["binance", "other"]
         assert recorded(reader, Window(START + 3 * HOUR, START + 4 * HOUR)) == ["binance"]
         assert recorded(reader, Window(START + 9 * HOUR, START + 10 * HOUR)) == ["binance"]
-        hour = summarise(reader, Window(START + 3 * HOUR, START + 4 * HOUR), LATER, terms=TERMS)
+        hour = summarise(reader, Window(START + 3 * HOUR, START + 4 * HOUR), LATER, traits=TRAITS)
     assert hour.coverage == 1.0
     two.close()

@@ -171,6 +171,7 @@ def test_documents_list_contracts_with_their_sizes() -> None:
         contract(instId="BTC-USD-SWAP", **inverse),
         contract(instId="X-USDT-SWAP", ctVal="0.10", ctMult="25", ctValCcy="X"),
         contract(instId="BTC-USD_UM_XPERP-310404", instType="FUTURES", ctVal="0.0001", settleCcy="USDC"),
+        contract(instId="USDC-USDT-SWAP", ctVal="10", ctValCcy="USDC"),
         contract(instId="A", state="preopen"),
         contract(instId="B", ctVal=""),
         contract(instId="C", ctVal="0"),
@@ -185,6 +186,7 @@ def test_documents_list_contracts_with_their_sizes() -> None:
         Instrument("okx", "BTC-USD-SWAP", "inverse", "BTC", "USD", "100", 5),
         Instrument("okx", "X-USDT-SWAP", "linear", "X", "USDT", "2.5", 5),
         Instrument("okx", "BTC-USD_UM_XPERP-310404", "linear", "BTC", "USDC", "0.0001", 5),
+        Instrument("okx", "USDC-USDT-SWAP", "linear", "USDC", "USDT", "10", 5),
     ]
     with pytest.raises(RestError):
         swaps.parse(b"<html>", 0)

@@ -204,4 +204,4 @@ def _summary(ledger: Path, start: int, end: int):  # type: ignore[no-untyped-def
     from rekt.stats.summary import summarise
 
     with Reader(ledger) as reader:
-        return summarise(reader, Window(start, end), int(time.time() * 1000), terms=app.terms())
+        return summarise(reader, Window(start, end), int(time.time() * 1000), traits=app.traits())

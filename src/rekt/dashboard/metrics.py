@@ -36,7 +36,7 @@ async def metrics(numbers: Numbers, clients: int) -> str:
             ]
         lines += _family("rekt_coverage_ratio", "gauge", "Proved share of the time up to now.")
         ticks = _family("rekt_canary_age_seconds", "gauge", "Since the last sign of life.")
-        for venue in book.venues() or to_record(source.terms):
+        for venue in book.venues() or to_record(source.traits):
             spans = [span for span in book.alive(Window(now - DAY, now + CLOSED_MS)) if span.venue == venue]
             for label, length in (("1h", HOUR), ("24h", DAY)):
                 share = coverage(spans, Window(now - length, now), now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,19 +14,22 @@ from typing import Any
 import msgspec
 
 from rekt.dashboard.book import Book, Shelf
+from rekt.dashboard.preview import KEPT_MS, Posting, Preview
+from rekt.dashboard.watched import Watched
+from rekt.errors import LedgerError
 from rekt.fields import DAY, HOUR, iso_ms, money
 from rekt.model import Bucket, HourSummary, Window
 from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
-from rekt.posts.compose import compose
-from rekt.posts.template import Template
 from rekt.stats import coverage as proof
-from rekt.stats.coverage import Terms
+from rekt.stats.coverage import Traits
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
 from rekt.stats.summary import ENOUGH, added_up, summarise, to_record
 from rekt.store import Alive
+
+log = logging.getLogger("rekt.dashboard")
 
 KEPT_S = 1.0  # so long an answer is given again
 KEPT_ANSWERS = 500
@@ -44,11 +48,12 @@ class Source:
 
     open_book: Callable[[], Book]
     path: Path
-    terms: Mapping[str, Terms]
-    templates: Callable[[], Sequence[Template]]
+    traits: Mapping[str, Traits]
+    posting: Posting
     recording: Callable[[], bool]
     sqlite_version: str
     version: str
+    sink: Callable[[], Object] | None = None  # asks the sink, where there is one; may take seconds
     token: str | None = None
     hosts: tuple[str, ...] = ()  # further names that a browser may know this server by
     clock_ms: Callable[[], int] = now_ms
@@ -63,6 +68,13 @@ class Numbers:
         self._kept: dict[object, tuple[float, asyncio.Task[bytes]]] = {}
         self._qualities: dict[object, tuple[float, Object]] = {}
         self._history: History | None = None
+        self._preview = Preview(source.posting, source.traits)
+        self._sink = Watched(source.sink) if source.sink else None
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        if self._sink:
+            self._sink.close()
 
     async def kept(self, key: object, make: Callable[[], Awaitable[bytes]], seconds: float = KEPT_S) -> bytes:
         """An answer no older than so many seconds; who asks meanwhile gets the same."""
@@ -77,7 +89,7 @@ class Numbers:
     async def summary(self, window: Window) -> HourSummary:
         """The numbers of a window."""
         now = self.source.clock_ms()
-        return await self.shelf.ask(lambda book: summarise(book, window, now, terms=self.source.terms))
+        return await self.shelf.ask(lambda book: summarise(book, window, now, traits=self.source.traits))
 
     async def quality(self, window: Window, key: object) -> Object:
         """How well a window was recorded. It looks at each event: what took long is kept for long."""
@@ -113,12 +125,13 @@ class Numbers:
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""
-        source = self.source
+        source, sink = self.source, self._sink
 
         def look(book: Book) -> Object:
             return status_object(
-                book, recording=source.recording(), sqlite_version=source.sqlite_version, recent=recent
-            )
+                book, now_ms=source.clock_ms(), recording=source.recording(), sqlite_version=source.sqlite_version,
+                sink=sink.latest() if sink else None, recent=recent,
+            )  # fmt: skip
 
         return await self.shelf.ask(look)
 
@@ -127,7 +140,7 @@ class Numbers:
         now = self.source.clock_ms()
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.terms)
+            alive = _alive(book, window, self.source.traits)
             steps = series(
                 book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 8 * DAY
             )
@@ -155,7 +168,7 @@ class Numbers:
                 entry[1] += bucket.total
                 unknown[key] = unknown.get(key, 0) + bucket.unknown_count
             totals = {key: own["long"][1] + own["short"][1] for key, own in sides.items()}
-            alive = _alive(book, window, self.source.terms)
+            alive = _alive(book, window, self.source.traits)
             recorded = min((proof.coverage(spans, window, now) for spans in alive.values()), default=0.0)
             normals = history.normals(totals, length // HOUR) if history and recorded >= ENOUGH else {}
             items = [_symbol(key, sides[key], unknown[key], normals.get(key)) for key in _ranked(totals)]
@@ -170,7 +183,7 @@ class Numbers:
         now = self.source.clock_ms()
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.terms)
+            alive = _alive(book, window, self.source.traits)
             venues: list[Object] = [
                 {
                     "venue": venue,
@@ -190,16 +203,28 @@ class Numbers:
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""
 
-        async def make() -> bytes:
-            now = self.source.clock_ms()
-            start = now - now % HOUR
-            post = compose(await self.summary(Window(start, start + HOUR)), self.source.templates())
-            return encode({
-                "hour": iso_ms(post.hour), "text": post.text, "weighted_length": post.weighted_length,
-                "would": post.would, "reason": post.reason or None,
-            })  # fmt: skip
+        def look(book: Book) -> bytes:
+            return encode(self._preview.post(book, self.source.clock_ms()))
 
-        return await self.kept("post", make, 2.0)
+        return await self.kept("post", lambda: self.shelf.ask(look), 2.0)
+
+    async def picture(self, asked: int | None) -> bytes | str:
+        """Its picture, a PNG, drawn when somebody looks and its words are new; or why there is none."""
+        if lacking := self._preview.lacking():
+            return lacking
+
+        at, data = await self.shelf.ask(lambda book: self._preview.chart(book, asked, self.source.clock_ms()))
+
+        async def make() -> bytes:
+            return await asyncio.to_thread(self._preview.picture, data)
+
+        try:
+            return await self.kept(("picture", at), make, KEPT_MS / 1000)
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page goes without
+            log.warning("the post's picture can't be drawn: %s: %s", type(error).__name__, error)
+            return f"no picture: it can't be drawn ({type(error).__name__})"
 
     async def keep_history(self) -> None:
         """Read each symbol's last 30 days, and again when an hour has ended; small reads with pauses between."""
@@ -214,7 +239,7 @@ class Numbers:
             history.add(await self.shelf.ask(partial(_by_symbol, day)))
             await asyncio.sleep(0.02)
         window = Window(history.start, history.end)
-        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.terms)))
+        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.traits)))
         return history
 
 
@@ -226,8 +251,8 @@ async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:
     return await make()
 
 
-def _alive(book: Book, window: Window, terms: Mapping[str, Terms]) -> dict[str, list[Alive]]:
-    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or to_record(terms)}
+def _alive(book: Book, window: Window, traits: Mapping[str, Traits]) -> dict[str, list[Alive]]:
+    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or to_record(traits)}
     for span in book.alive(Window(window.start - proof.CLOSED_MS, window.end + proof.CLOSED_MS)):
         spans.setdefault(span.venue, []).append(span)
     return spans

@@ -36,7 +36,13 @@ class Dialogue:
         self._refused: set[str] = set()
         self._waiting: deque[bytes] = deque(endpoint.messages)
         self._unanswered: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._requests = deque(
+            "" for _ in endpoint.messages
+        )  # the numbers of all that was asked; "": a first message
+        self._named = False  # whether this venue's answers say what they answer
         self._number = 0
+        self._compared = False
+        self._complete = endpoint.topics is None
         self._wake = asyncio.Event()
 
     @property
@@ -45,13 +51,33 @@ class Dialogue:
         endpoint = self._endpoint
         return bool(endpoint.messages or endpoint.heartbeat or endpoint.topics)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all topics wanted at first were asked for and answered: before, a canary proves only a part.
+
+        Once it is, it stays so: a symbol listed later is not missed in what was there before.
+        """
+        if self._compared and not self._waiting and not self._unanswered:
+            self._complete = True
+        return self._complete
+
     def look(self) -> None:
         """The topics that are wanted may have changed."""
         self._wake.set()
 
     def answer(self, notice: Notice) -> bool:
-        """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here."""
-        topics = self._answered(notice.about)
+        """Take a venue's answer; True where it was to a subscription by topic, and is dealt with here.
+
+        One that does not say what it answers is taken for that of the oldest request.
+        """
+        if notice.kind not in ("ack", "error"):
+            return False
+        about = notice.about
+        if about is not None:
+            self._named = True
+        elif not self._named and self._requests:
+            about = self._requests.popleft()
+        topics = self._answered(about)
         if topics is None:
             return False
         if notice.kind != "error":
@@ -102,11 +128,13 @@ class Dialogue:
         topics = self._endpoint.topics
         if topics is None:
             return
+        self._compared = True
         wanted = self._topics()
         new = [topic for topic in wanted if topic not in self._asked and topic not in self._refused]
         gone = [topic for topic in self._asked if topic not in wanted]
         for start in range(0, len(gone), topics.per_message):
             self._number += 1
+            self._requests.append(str(self._number))
             self._waiting.append(
                 topics.unsubscribe(gone[start : start + topics.per_message], str(self._number))
             )
@@ -120,6 +148,7 @@ class Dialogue:
         if topics is None:
             return
         self._number += 1
+        self._requests.append(str(self._number))
         self._asked.update(group)
         self._waiting.append(topics.subscribe(group, str(self._number)))
         entry = (
@@ -134,6 +163,8 @@ class Dialogue:
         """The topics whose subscription has this number or name, no longer waited for; None where nothing is."""
         if about is None or about not in self._unanswered:
             return None
+        if about in self._requests:
+            self._requests.remove(about)
         _, topics = self._unanswered.pop(about)
         for name in [name for name, (_, of) in self._unanswered.items() if of == topics]:
             del self._unanswered[name]

@@ -21,11 +21,6 @@ class Life:
         self._dirty = True
 
     @property
-    def ticked(self) -> bool:
-        """Whether a canary ever came."""
-        return self._last_canary_us > 0
-
-    @property
     def last_canary_us(self) -> int:
         """Receive time of the latest canary; 0 = none yet."""
         return self._last_canary_us

@@ -17,7 +17,17 @@ Reader = Callable[["Link", list[Frame]], None]
 _BROKEN = frozenset({"cut", "stall", "mis-routed"})
 NOWHERE = Endpoint("")
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
+BEGUN_S = 1.2  # a feed that begins to deliver is given so much longer: its tick is due within a second
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
+
+
+def dead_at(proof: float, seen: float, timeout_s: float) -> float:
+    """When a feed counts as dead: the time-out after its last proof, a moment later if frames came just before.
+
+    Leaving one that has just come back would make the hole longer by a whole back-off.
+    """
+    at = proof + timeout_s
+    return at + BEGUN_S if seen > at - BEGUN_S else at
 
 
 class Link:
@@ -43,9 +53,10 @@ class Link:
         self.dialogue = Dialogue(fact.venue, endpoint, self.send, topics)
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
-        self.first_canary = self.opened  # loop time, once `proved`
+        self.first_canary = self.opened  # loop time of the one that counts first, once `proved`
         self.seen = self.opened  # loop time of the latest frames
-        self.proved = asyncio.Event()  # the first canary came
+        self.proved = asyncio.Event()  # the first canary came that counts
+        self._ticked = False
         self.ended = asyncio.Event()
         self.detail = ""
         self._connection = connection
@@ -59,14 +70,23 @@ class Link:
         if self.dialogue.needed:
             self._tasks.append(asyncio.create_task(self.dialogue.run()))
 
-    def tick(self, received_us: int, venue_ms: int | None) -> None:
-        """A canary came: the feed is alive and routed."""
+    def tick(self, received_us: int, venue_ms: int | None) -> bool:
+        """A canary came: the feed is alive and routed. True where that is proved now for the first time.
+
+        Where topics are subscribed one after the other, it counts once all were answered: until then the connection
+        brings only a part of what it is for.
+        """
         self._proof = asyncio.get_running_loop().time()
+        self._ticked = True
         self._look_at_clocks()
+        if not self.dialogue.complete:
+            return False
         self.life.tick(received_us, venue_ms)
-        if not self.proved.is_set():
-            self.first_canary = self._proof
-            self.proved.set()
+        if self.proved.is_set():
+            return False
+        self.first_canary = self._proof
+        self.proved.set()
+        return True
 
     def pause(self) -> None:
         """Stop reading the socket; the venue's frames wait in the buffers of the network."""
@@ -127,12 +147,12 @@ class Link:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + 0.25 if self.paused else self._proof + self._timeout_s
+            due = loop.time() + 0.25 if self.paused else dead_at(self._proof, self.seen, self._timeout_s)
             await asyncio.sleep(max(due - loop.time(), 0.0))
             now = loop.time()
             if now - due > LATE_S:  # frames that came meanwhile wait in the buffers: look at them first
                 self._proof = now - self._timeout_s + LATE_S
                 self._away = now
-            elif not self.paused and now - self._proof >= self._timeout_s:
-                self.leave("stall" if self.life.ticked else "mis-routed")
+            elif not self.paused and now >= dead_at(self._proof, self.seen, self._timeout_s):
+                self.leave("stall" if self._ticked else "mis-routed")
                 return

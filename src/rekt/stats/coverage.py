@@ -26,7 +26,7 @@ STALL: Final = "stall"
 Stretch = tuple[int, int]
 
 
-class Terms(NamedTuple):
+class Traits(NamedTuple):
     """What one venue's numbers rest on: its times, and what its events are."""
 
     settle_ms: int = 3_000  # events of an hour come at most so long after its end

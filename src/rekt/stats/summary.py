@@ -13,7 +13,7 @@ from typing import Final
 
 from rekt.fields import DAY, HOUR
 from rekt.model import Bucket, Gap, HourSummary, Mean, Tally, VenueTally, Window
-from rekt.stats.coverage import CLOSED_MS, Terms, coverage, covered, final, gaps, union
+from rekt.stats.coverage import CLOSED_MS, Traits, coverage, covered, final, gaps, union
 from rekt.store import Alive, Facts
 
 ENOUGH: Final = 0.9  # an hour of less coverage is compared with nothing
@@ -26,10 +26,10 @@ def summarise(
     window: Window,
     now_ms: int,
     *,
-    terms: Mapping[str, Terms],
+    traits: Mapping[str, Traits],
     venues: Collection[str] | None = None,
 ) -> HourSummary:
-    """The numbers of a window of trade time. `terms`: what each venue's numbers rest on; `venues`: of these alone.
+    """The numbers of a window of trade time. `traits`: what each venue's numbers rest on; `venues`: of these alone.
 
     Coverage (the lowest), gaps and finality are of the venues that were recorded in the window (see `recorded`); the
     comparisons, made for a window that is one hour, are with hours in which all of these were.
@@ -39,11 +39,11 @@ def summarise(
         buckets = [one for one in added_up(facts, window) if venues is None or one.venue in venues]
         largest = facts.largest(window, venues)
         enabled = [
-            name for name in recorded(facts, window) or to_record(terms) if venues is None or name in venues
+            name for name in recorded(facts, window) or to_record(traits) if venues is None or name in venues
         ]
         reach = Window(window.start - (WEEK if single else CLOSED_MS), window.end + CLOSED_MS)
         alive = _by_venue(facts.alive(reach), [*enabled, *{bucket.venue for bucket in buckets}])
-        found, shares, closed = _proof(facts, window, now_ms, alive, terms)
+        found, shares, closed = _proof(facts, window, now_ms, alive, traits)
         whole = {name: alive[name] for name in enabled}
         compared = _compared(facts, window.start, now_ms, whole) if single else (None, None, None)
     waited = [closed[name] for name in enabled if _lived(alive[name], window)]
@@ -62,7 +62,7 @@ def summarise(
         short=by_side.get("short", Tally(0, 0)),
         by_symbol=_ranked(_tallies((bucket.symbol, bucket) for bucket in buckets)),
         by_venue=[
-            VenueTally(name, *tally, shares[name], closed[name], *terms.get(name, Terms())[2:4])
+            VenueTally(name, *tally, shares[name], closed[name], *traits.get(name, Traits())[2:4])
             for name, tally in _ranked(by_venue)
         ],
         coverage=min((shares[name] for name in enabled), default=0.0),
@@ -124,9 +124,9 @@ def recorded(facts: Facts, window: Window) -> list[str]:
     return sorted(touching) or known
 
 
-def to_record(terms: Mapping[str, Terms]) -> list[str]:
+def to_record(traits: Mapping[str, Traits]) -> list[str]:
     """The venues that are recorded by the configuration: for a store that knows none yet."""
-    return sorted(name for name, own in terms.items() if own.enabled)
+    return sorted(name for name, own in traits.items() if own.enabled)
 
 
 def _lived(spans: Iterable[Alive], window: Window) -> bool:
@@ -138,13 +138,13 @@ def _proof(
     window: Window,
     now_ms: int,
     alive: Mapping[str, list[Alive]],
-    terms: Mapping[str, Terms],
+    traits: Mapping[str, Traits],
 ) -> tuple[list[Gap], dict[str, float], dict[str, bool]]:
     """Gaps, and of each venue its coverage and whether its window is final."""
     found: list[Gap] = []
     shares, closed = {}, {}
     for venue, spans in alive.items():
-        own = terms.get(venue, Terms())
+        own = traits.get(venue, Traits())
         shares[venue] = coverage(spans, window, now_ms, own.canary_ms)
         if shares[venue] < 1:
             before = facts.alive_before(venue, window.start + 1)

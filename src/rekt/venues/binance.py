@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import DOLLARS
 from rekt.errors import FrameError, RestError
 from rekt.fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market
 from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick, Venue, common_keys
+from rekt.worth import DOLLARS
 
 STREAMS = ("!forceOrder@arr", "btcusdt@markPrice@1s")  # the liquidations, and the canary beside them
 _SAMPLING = "largest_per_symbol_second"  # change log of 2026-04-10: at most one event per symbol and 1000 ms

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import DOLLARS, bounded_time, distinct, liquidation, product
+from rekt.decoding import bounded_time, distinct, liquidation
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -32,6 +32,7 @@ from rekt.venue import (
     Venue,
     common_keys,
 )
+from rekt.worth import product
 
 KINDS = ("SWAP", "FUTURES")
 CANARY = "BTC-USDT-SWAP"
@@ -231,8 +232,9 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
             continue
         if one.state not in ("live", "suspend") or not (is_decimal(one.ct_val) and is_decimal(one.ct_mult)):
             continue
-        # A contract's value is counted in coins (linear) or in dollars (inverse); else its size says nothing.
-        if (one.ct_val_ccy in DOLLARS) != (one.ct_type == "inverse"):
+        # A linear contract is so many coins, an inverse one so much of the quote; counted in what it is settled in,
+        # the size would say something else.
+        if one.ct_val_ccy == one.settle_ccy:
             continue
         size = canonical(product(one.ct_val, one.ct_mult))
         if size == "0" or not is_decimal(size):
