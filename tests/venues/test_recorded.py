@@ -219,3 +219,17 @@ def _summary(ledger: Path, start: int, end: int):  # type: ignore[no-untyped-def
 
     with Reader(ledger) as reader:
         return summarise(reader, Window(start, end), int(time.time() * 1000), traits=app.traits())
+
+
+def test_a_refused_subscription_is_no_coverage(tmp_path: Path) -> None:
+    """An error answer on a connection that subscribes ends it as refused, though its canary goes on; another is opened."""
+    ledger = tmp_path / "l.db"
+    with simulated(venue="okx", scene="none", rate=RATE, hold_ms=0) as exchange:
+        recorder = Running(settings("okx", exchange, ledger))
+        try:
+            assert until(lambda: whole(recorder), 60), recorder.error
+            exchange.send(b'{"event":"error","code":"60018","msg":"channel does not exist","connId":"x"}')
+            assert until(lambda: len(exchange.connections) >= 4, 30)
+        finally:
+            recorder.stop()
+        assert [connection.cause for connection in recorder.connections()][:2] == ["refused", "refused"]
