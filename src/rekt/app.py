@@ -293,6 +293,7 @@ class Service:
         from rekt.pipeline.notify import Notify
         from rekt.pipeline.presence import Presence, recorders
         from rekt.pipeline.recorder import Recorder
+        from rekt.pipeline.suspicion import Watch
         from rekt.store import Run
         from rekt.venue import Reference
 
@@ -330,9 +331,11 @@ class Service:
                 settle_ms=settle_ms(one.name for one in recorded),
             )
             self.progress = committer.progress
+            watches: list[Watch] = []  # each looks at the others, too
             for one in recorded:
                 with reader(self._settings) as known:
                     reference = Reference(known.instruments(one.name))
+                    watches.append(Watch(one, watches, known.suspicions(), _now_us()))
                 self.recorders.append(
                     Recorder(
                         one,
@@ -344,6 +347,7 @@ class Service:
                         fetch=_fetch,
                         unsettled=_unsettled(self._settings.ledger_path, one.name),
                         tape=tape,
+                        watch=watches[-1],
                     )
                 )
             tasks = [asyncio.create_task(recorder.run()) for recorder in self.recorders]

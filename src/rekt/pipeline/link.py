@@ -54,9 +54,10 @@ class Link:
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
         self.first_canary = self.opened  # loop time of the one that counts first, once `proved`
+        self.ticks = 0  # canaries, also those before they count
+        self.first_tick = self.opened  # loop time, once there is one
         self.seen = self.opened  # loop time of the latest frames
         self.proved = asyncio.Event()  # the first canary came that counts
-        self._ticked = False
         self.ended = asyncio.Event()
         self.detail = ""
         self._connection = connection
@@ -77,7 +78,9 @@ class Link:
         brings only a part of what it is for.
         """
         self._proof = asyncio.get_running_loop().time()
-        self._ticked = True
+        if not self.ticks:
+            self.first_tick = self._proof
+        self.ticks += 1
         self._look_at_clocks()
         if not self.dialogue.complete:
             return False
@@ -154,5 +157,5 @@ class Link:
                 self._proof = now - self._timeout_s + LATE_S
                 self._away = now
             elif not self.paused and now >= dead_at(self._proof, self.seen, self._timeout_s):
-                self.leave("stall" if self._ticked else "mis-routed")
+                self.leave("stall" if self.ticks else "mis-routed")
                 return

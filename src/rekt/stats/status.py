@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rekt.fields import iso_ms, money
-from rekt.model import Connection, Delivery, Window
-from rekt.objects import connection_object
+from rekt.model import Connection, Delivery, Suspicion, Window
+from rekt.objects import connection_object, suspicion_object
 from rekt.publisher import Entry
 from rekt.stats.quality import add_up
 from rekt.store import Counters, Run
@@ -65,6 +65,10 @@ class Kept(Protocol):
         """The troubles that last: name → text and since when (ms)."""
         ...
 
+    def suspicions(self) -> list[Suspicion]:
+        """What is suspicious about venues now."""
+        ...
+
 
 def status_object(
     ledger: Kept,
@@ -95,6 +99,7 @@ def status_object(
         "sqlite_version": sqlite_version,
         "sink": sink,
         **posting_object(ledger, now_ms),
+        "suspicions": [suspicion_object(one) for one in ledger.suspicions()],
     }
 
 

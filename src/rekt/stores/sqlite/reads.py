@@ -26,6 +26,7 @@ from rekt.model import (
     Quarantined,
     Revision,
     Side,
+    Suspicion,
     Window,
 )
 from rekt.publisher import Entry
@@ -339,6 +340,12 @@ class Reader:
         return {row[1]: Instrument(*row) for row in found}
 
     # the state
+
+    def suspicions(self) -> list[Suspicion]:
+        """What is suspicious about venues now, oldest first."""
+        return [
+            Suspicion(*row) for row in self._rows("SELECT * FROM suspicion ORDER BY since_us, venue, kind")
+        ]
 
     def counters(self) -> Counters:
         """Frames by outcome, summed over all runs."""
