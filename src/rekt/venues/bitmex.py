@@ -20,11 +20,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import BITCOIN, bounded_time, digits, liquidation
+from rekt.decoding import bounded_time, digits, liquidation
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
 from rekt.venue import Decoded, Document, Endpoint, Heartbeat, Notice, Reference, Tick, Venue, common_keys
+from rekt.worth import BITCOIN
 
 _FEEDS: dict[Market, Feed] = {
     "linear": Feed("bitmex", "linear", "bankruptcy", "all"),

@@ -19,11 +19,12 @@ from typing import Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import DOLLARS, bounded_time, digits, distinct, inflated, liquidation
+from rekt.decoding import bounded_time, digits, distinct, inflated, liquidation
 from rekt.errors import FrameError, RestError
 from rekt.fields import is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
 from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick, Venue, common_keys
+from rekt.worth import DOLLARS
 
 _FEEDS: dict[Market, Feed] = {
     "linear": Feed("htx", "linear", "bankruptcy", "unspecified"),
