@@ -64,6 +64,18 @@ def uids(
     return found
 
 
+def published(one: Venue, exchange: SimulatorThread, ledger: Path) -> set[bytes]:
+    """The identities of all that the exchange published, whether anybody heard it then or not."""
+    with Reader(ledger) as reader:
+        reference = Reference(reader.instruments(one.name))
+    found = set()
+    for sent in exchange.sent:
+        decoded = one.decode(sent.payload, time.time_ns() // 1000, reference)
+        events = decoded if isinstance(decoded, tuple) else one.due(1 << 62, reference)
+        found |= {event.uid for event in events}
+    return found
+
+
 def stored(ledger: Path) -> list[bytes]:
     """The identities in the ledger."""
     with Reader(ledger) as reader:
@@ -99,6 +111,7 @@ def test_faults_of_one_connection_cost_nothing(name: str, tmp_path: Path) -> Non
         finally:
             recorder.stop()
         assert len(stored(ledger)) == len(set(stored(ledger)))
+        assert set(stored(ledger)) <= published(one, exchange, ledger)  # nothing told again became another
         assert uids(one, exchange, ledger, since_ns=began) <= set(stored(ledger)) | _last(
             one, exchange, ledger
         )
@@ -152,6 +165,7 @@ def test_holes_are_recorded(name: str, tmp_path: Path) -> None:
         }
         rows = stored(ledger)
         assert len(rows) == len(set(rows))
+        assert set(rows) <= published(app.venue(name), exchange, ledger)
         assert len(sent) > 20
         missing = sent - set(rows)
         assert not missing

@@ -17,6 +17,8 @@ from rekt.simulator.subscriptions import Subscriber
 MOST_CHANNELS = 25
 BACKLOG = 1000
 """Positions in a snapshot, at most."""
+RETOLD_MS = 1000
+"""What a snapshot tells of a position is so much later than what was told first, and less is left of it."""
 HEARTBEAT_S = 15
 LIQUIDATIONS, TICKER = "status liq:global", "ticker "
 
@@ -120,8 +122,9 @@ class Bitfinex(Scene):
         key = order.time_ms * 1000 + number % 1000  # no id comes again in another life of this exchange
         sign = "" if order.side == "SELL" else "-"  # of the position
         amount = sign + decimal_text(order.filled, i.quantity_digits)
-        left = sign + decimal_text(order.filled // 2, i.quantity_digits)
+        left = sign + decimal_text((order.filled + 1) // 2, i.quantity_digits)
         entry = decimal_text(order.price, i.price_digits)
+        price = decimal_text(order.average_price, i.price_digits)
         trigger = _position(key, order.time_ms, i.symbol, amount, entry, executed=False, price="null")
         execution = _position(
             key,
@@ -130,10 +133,11 @@ class Bitfinex(Scene):
             left,
             entry,
             executed=True,
-            price=decimal_text(order.average_price, i.price_digits),
+            price=price,
         )
         rows = (execution, trigger) if number % 3 == 0 else (trigger, execution)
-        self._positions.extend(rows)
+        later = _position(key, order.time_ms + RETOLD_MS, i.symbol, left, entry, executed=True, price=price)
+        self._positions.append(later)
         return Publication(Kind.LIQUIDATION, (LIQUIDATIONS,), _frame(rows), event_time_ms)
 
     def canary(
