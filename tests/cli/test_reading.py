@@ -165,6 +165,7 @@ def test_status(rekt: Rekt, ledger: Path) -> None:
     (status,) = rekt("status", "--json").objects
     assert list(status) == [
         "runs", "counters", "connections", "recording", "ledger", "sqlite_version", "sink", "posts", "alerts",
+            "suspicions",
     ]  # fmt: skip
     counters = status["counters"]
     assert counters["received"] == 16 == sum(value for key, value in counters.items() if key != "received")
