@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from rekt import app, registry
-from rekt.config import Settings, load, variable
+from rekt.config import Settings, load
 from rekt.model import Window
 from rekt.simulator import SimulatorThread, scenes, simulated
 from rekt.stats.coverage import covered, union
 from rekt.stores.sqlite import Reader
 from rekt.venue import Reference, Venue
 from tests.pipeline.service import Running, until
+from tests.venues.pointed import environ as environ_of
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
 RATE = 20.0
@@ -29,12 +30,14 @@ CANARY_S = 2.5
 
 def environ(name: str, exchange: SimulatorThread, ledger: Path, connections: int = 2) -> dict[str, str]:
     """The settings of a recorder of this exchange, as the environment gives them."""
-    defaults = load(None, {}, extra=app.keys(), launcher_root=None, cwd=None).section(name.upper())
-    section = app.pointed_at(defaults, exchange.ws_url, exchange.rest_url)
-    given = {key: value for key, value in section.items() if key.endswith("_url")}
-    given |= {"connections": str(connections), "canary_timeout": str(CANARY_S)}
     return {
-        **{variable(name, key): value for key, value in given.items()},
+        **environ_of(
+            name,
+            exchange.ws_url,
+            exchange.rest_url,
+            connections=connections,
+            canary_timeout=CANARY_S,
+        ),
         "REKT_VENUES_ENABLED": name,
         "REKT_DATABASE_PATH": str(ledger),
     }
