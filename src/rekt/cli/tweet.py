@@ -101,13 +101,14 @@ def _write(ctx: typer.Context, start: int, path: Path) -> None:
     from rekt import groups
 
     groups.need("post", "tweet --image")
-    from rekt.cli._posting import picture_of
+    from rekt.cli._posting import about, picture_of
     from rekt.fields import HOUR
     from rekt.model import Window
 
+    settings = _common.settings(ctx)
     with _common.ledger(ctx) as ledger:
-        found = _common.summary(ledger, Window(start, start + HOUR), _common.now_ms())
-        path.write_bytes(picture_of(_common.settings(ctx), ledger, found)[0])
+        hour = about(settings, ledger, Window(start, start + HOUR), _common.now_ms())
+        path.write_bytes(picture_of(settings, ledger, hour)[0])
 
 
 def _check(settings: Settings) -> None:
