@@ -121,7 +121,24 @@ def outbox(settings: Settings) -> Outbox:
     """The posts, for writing. Raises LedgerError."""
     from rekt.stores.sqlite.outbox import Outbox
 
-    return Outbox(settings.ledger_path)
+    return Outbox(outbox_path(settings))
+
+
+def outbox_path(settings: Settings) -> Path:
+    """The file that remembers what was posted: the ledger; without one, a file of its own beside where it would be.
+
+    Such a file stays the only outbox, also when a ledger comes later: two could each post the same hour.
+    """
+    ledger = settings.ledger_path
+    own = ledger.with_name(f"{ledger.stem}.outbox.db")
+    return own if own.exists() or not ledger.exists() else ledger
+
+
+def posts(settings: Settings) -> Reader:
+    """The posts, for reading. Raises LedgerError where there is no outbox yet."""
+    from rekt.stores.sqlite import Reader
+
+    return Reader(outbox_path(settings))
 
 
 def writer(settings: Settings) -> Ledger:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from rekt import app
 from rekt.cli import _alerts, _common
-from rekt.errors import ConfigError, RektError, UsageError
+from rekt.errors import ConfigError, LedgerError, RektError, UsageError
 from rekt.fields import DAY
 from rekt.model import Window
 from rekt.posts import outbox as rules
@@ -105,7 +104,7 @@ def delivery(settings: Settings) -> Delivery:
     )
 
 
-def wait_final(reader: Reader, window: Window) -> HourSummary:
+def wait_final(reader: Reader | QuestDBReader, window: Window) -> HourSummary:
     """The hour's numbers as soon as they are final, which they are at the latest two minutes after its end."""
     while True:
         now = _common.now_ms()
@@ -115,22 +114,18 @@ def wait_final(reader: Reader, window: Window) -> HourSummary:
         time.sleep(POLL_S)
 
 
-@contextmanager
-def outbox(settings: Settings) -> Iterator[Outbox]:
-    """The outbox of a ledger that is there."""
-    if not settings.ledger_path.exists():
-        with app.reader(settings):  # says that there is none, and the way out
-            pass
-    with app.outbox(settings) as box:
-        yield box
-
-
 def post_hour(
-    settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
+    settings: Settings,
+    store: Reader | QuestDBReader,
+    window: Window,
+    services: list[Chosen],
+    *,
+    by_hand: bool,
+    picture: bool = True,
 ) -> list[Told]:
-    """Post an hour to every service that has not had it."""
+    """Post an hour, with the numbers of a store (closed then), to every service that has not had it."""
     key, told = hour_key(window.start), []
-    with outbox(settings) as box, app.reader(settings) as reader:
+    with store as reader, app.outbox(settings) as box:
         kept = [one for one in services if one.kept]
         there = {one.name: box.entry(one.name, key) for one in kept}
         if by_hand:
@@ -144,7 +139,7 @@ def post_hour(
             until = time.monotonic() + CALL_S
         box.forget_pictures(window.start - 7 * 86_400_000)
     _deliver(settings, key, kept, until)
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
         gone = 0 if by_hand else _gone(box, window, kept)
         if kept:
@@ -163,7 +158,7 @@ def post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> N
     now = _common.now_ms()
     limit = now + round(settings.section("POST").number("deadline_minutes") * 60_000)
     kept = [one for one in services if one.kept]
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         for one in kept:
             fits = one.publisher.length(notice.text) <= one.publisher.limit
             if fits and one.publisher.objection(notice.text) is None:
@@ -192,7 +187,7 @@ def _again(box: Outbox, entry: Entry | None) -> Entry | None:
 def _render(
     settings: Settings,
     box: Outbox,
-    reader: Reader,
+    reader: Reader | QuestDBReader,
     summary: HourSummary,
     services: list[Chosen],
     *,
@@ -205,7 +200,7 @@ def _render(
     told: list[Told] = []
     image: tuple[bytes, str] | None = None
     for one in services:
-        draft = draft_for(one, summary, choices, terms(settings), past, reader.last_template(one.name, key))
+        draft = draft_for(one, summary, choices, terms(settings), past, box.last_template(one.name, key))
         entry = Entry(
             one.name,
             key,
@@ -242,7 +237,9 @@ def _render(
     return told
 
 
-def _picture(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str] | None:
+def _picture(
+    settings: Settings, reader: Reader | QuestDBReader, summary: HourSummary
+) -> tuple[bytes, str] | None:
     """The picture; None where it can't be made: a picture may fail, the post must not."""
     try:
         return picture_of(settings, reader, summary)
@@ -261,11 +258,11 @@ def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
 
 def draft(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Draft:
     """The hour's post as it would be, for a look."""
-    from rekt.stores.sqlite import Reader
-
     summary = _common.summary(reader, window, _common.now_ms())
     past = History(list(totals(reader, window.start).values()))
-    last = reader.last_template("", hour_key(window.start)) if isinstance(reader, Reader) else ""
+    last = ""
+    with suppress(LedgerError), app.posts(settings) as box:  # none yet: nothing was posted
+        last = box.last_template("", hour_key(window.start))
     return compose(
         summary, templates(settings.templates_path), terms=terms(settings), history=past, last=last
     )
@@ -282,7 +279,7 @@ def draft_for(
     return compose(summary, choices, terms=terms, history=past, last=last, fits=fits)
 
 
-def picture_of(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str]:
+def picture_of(settings: Settings, reader: Reader | QuestDBReader, summary: HourSummary) -> tuple[bytes, str]:
     """The hour's picture and the same in words."""
     from rekt.posts.chart import alt_text, chart, draw
     from rekt.stats.history import by_hour
@@ -293,7 +290,7 @@ def picture_of(settings: Settings, reader: Reader, summary: HourSummary) -> tupl
     return draw(data, theme), alt_text(data)
 
 
-def summarise_gaps(reader: Reader, window: Window) -> list[Gap]:
+def summarise_gaps(reader: Reader | QuestDBReader, window: Window) -> list[Gap]:
     """What was not recorded of a day."""
     return _common.summary(reader, window, max(_common.now_ms(), window.end)).gaps
 
@@ -303,7 +300,7 @@ def _deliver(settings: Settings, key: str | None, services: list[Chosen], until:
 
     def work(one: Chosen) -> None:
         try:
-            with outbox(settings) as box:
+            with app.outbox(settings) as box:
                 deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
         except RektError as error:
             log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace

@@ -162,7 +162,7 @@ def _post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> 
 def feed(settings: Settings, reader: Reader) -> None:
     """Look at every feed's last sign of life, and tell the operator what changed."""
     from rekt import app
-    from rekt.cli import _alerts, _posting
+    from rekt.cli import _alerts
     from rekt.posts.alerts import of_feed
 
     ticks: dict[str, int | None] = {}
@@ -179,6 +179,8 @@ def feed(settings: Settings, reader: Reader) -> None:
         now_ms=_common.now_ms(),
         limit_s=settings.section("ALERTS").number("feed_seconds"),
     )
-    if found or any(name.startswith("feed ") for name in reader.alerts()):
-        with _posting.outbox(settings) as box:
+    with app.posts(settings) as kept:
+        known = kept.alerts()
+    if found or any(name.startswith("feed ") for name in known):
+        with app.outbox(settings) as box:
             _alerts.update(settings, box, "feed", found)

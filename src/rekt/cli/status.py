@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from rekt.config import Settings
     from rekt.model import Connection
-    from rekt.stores.sqlite import Reader
 
 SHOWN = 8  # connections
 LOST_MS = 60_000  # a connection that is open and silent for so long belongs to a process that is gone
@@ -26,6 +26,7 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
     with _common.ledger(ctx) as ledger:
+        posting = _posting(settings)
         if as_json:
             import apsw
 
@@ -34,9 +35,8 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
             version = apsw.sqlite_lib_version()
             found = status_object(ledger, recording=recording, sqlite_version=version)
             sink = shipping.status(settings) if shipping.wanted(settings) else None
-            _common.print_json({**found, "sink": sink, **_posting(ledger)})
+            _common.print_json({**found, "sink": sink, **posting})
             return
-        posting = _posting(ledger)
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
         size = ledger.size()
@@ -71,26 +71,28 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
             console.print(f"and {len(connections) - SHOWN:,} earlier connections (--json has all)")
 
 
-def _posting(ledger: Reader) -> dict[str, Any]:
+def _posting(settings: Settings) -> dict[str, Any]:
     """What became of the posts, what they cost this month, and the troubles that last."""
+    from rekt import app
     from rekt.fields import iso_ms, money
 
-    latest = [
-        {
-            "service": one.service,
-            "key": one.key,
-            "state": one.state,
-            "remote_id": one.remote_id,
-            "reason": one.reason or None,
-        }
-        for one in ledger.posts(10)
-    ]
-    spent = {service: money(total) for service, total in ledger.spent(_common.now_ms()).items()}
-    alerts = [
-        {"name": name, "text": text, "since": iso_ms(since)}
-        for name, (text, since) in ledger.alerts().items()
-    ]
-    return {"posts": {"open": ledger.open_posts(), "spent_usd": spent, "latest": latest}, "alerts": alerts}
+    with app.posts(settings) as box:
+        latest = [
+            {
+                "service": one.service,
+                "key": one.key,
+                "state": one.state,
+                "remote_id": one.remote_id,
+                "reason": one.reason or None,
+            }
+            for one in box.posts(10)
+        ]
+        spent = {service: money(total) for service, total in box.spent(_common.now_ms()).items()}
+        alerts = [
+            {"name": name, "text": text, "since": iso_ms(since)}
+            for name, (text, since) in box.alerts().items()
+        ]
+        return {"posts": {"open": box.open_posts(), "spent_usd": spent, "latest": latest}, "alerts": alerts}
 
 
 def _show_posting(console: Console, posting: dict[str, Any]) -> None:

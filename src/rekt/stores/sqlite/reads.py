@@ -33,7 +33,7 @@ from rekt.store import Alive, Counters, Moment, Row, Run, Scope
 from rekt.stores.sqlite.copy import backup
 from rekt.stores.sqlite.fold import MINUTE, SCOPES
 from rekt.stores.sqlite.newest import Place, filters, page
-from rekt.stores.sqlite.outbox import spent
+from rekt.stores.sqlite.outbox import last_template, spent
 from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
 
@@ -371,12 +371,7 @@ class Reader:
 
     def last_template(self, service: str, before_key: str) -> str:
         """What the newest post but this one was made from; a service of "" stands for all."""
-        found = self._rows(
-            "SELECT template FROM post WHERE ?1 IN ('', service) AND template != '' AND key != ?2"
-            " ORDER BY created_ms DESC, key DESC LIMIT 1",
-            service, before_key,
-        )  # fmt: skip
-        return cast("str", found[0][0]) if found else ""
+        return last_template(self._connection, service, before_key)
 
     def posts(self, count: int = 20) -> list[Entry]:
         """The newest entries of the outbox."""
