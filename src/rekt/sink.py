@@ -103,6 +103,14 @@ class Sink(Protocol):
         """Wait until all that was acknowledged can be read."""
         ...
 
+    def refresh(self) -> None:
+        """Have it bring up to date what it derives from its rows; doesn't wait for it. Raises StoreError."""
+        ...
+
+    def kept_from(self) -> int:
+        """The time, ms, before which it drops rows by itself; 0 when it keeps all."""
+        ...
+
     def hours(self, window: Window) -> Mapping[int, Sums]:
         """What it holds, by the hour's start (ms); only rows of ours."""
         ...

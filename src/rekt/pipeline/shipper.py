@@ -24,11 +24,11 @@ from rekt.sink import BatchRefused, LedgerRow, Marks, Sink, Source
 
 log = logging.getLogger("rekt.shipper")
 
-BATCH = (
-    5_000  # rows of a request: 1,000 and 5,000 take alike, but fewer commits are less for the server to apply
-)
+BATCH = 20_000  # rows of a request at most: of 5,000 the client takes as many, but the server twice the work a row
 POLL_S = 0.1  # how soon a new row is seen
 LIVES_S = 2.0  # connections and spans: how late coverage may be there
+SETTLE_S = 1.0  # until what was sent can be read
+REFRESH_S = 5.0  # what the sink derives from its rows
 SAVE_S = 1.0  # the cursor
 HEALTH_S = 5.0
 AUDIT_S = 3600.0
@@ -73,7 +73,8 @@ class Shipper:
         self._told: str | None = None
         self._tries = self._resumes = 0
         self._saved, self._saved_seq = 0.0, self.progress.seq
-        self._next = dict.fromkeys(("lives", "health", "audit", "whole", "resume"), 0.0)
+        self._next = dict.fromkeys(("lives", "refresh", "health", "audit", "whole", "resume"), 0.0)
+        self._refreshed = 0  # rows sent by then
         self._oldest = 1 << 62  # earliest trade time shipped since the last audit
         self._was_suspended = False
         self._refused: set[bytes] = set()  # told already
@@ -127,13 +128,21 @@ class Shipper:
         if (now >= self._next["health"] or self._was_suspended) and not self._healthy(now):
             return 0.5
         more = self._ship(now + 1.0)
-        if now >= self._next["lives"]:
-            self._lives.ship()
+        if not more and now >= self._next["lives"] and self._sink.settled(SETTLE_S):
+            self._follow()
             self._next["lives"] = now + LIVES_S
         if not more and now >= self._next["audit"]:
             self._audit(now)
         self._recovered()
         return 0.0 if more else POLL_S
+
+    def _follow(self) -> None:
+        """What comes after the rows: a reader who finds an hour proved alive to its end must find its rows too."""
+        self._lives.ship()
+        now = time.monotonic()
+        if self._refreshed != self.progress.sent and now >= self._next["refresh"]:
+            self._sink.refresh()
+            self._refreshed, self._next["refresh"] = self.progress.sent, now + REFRESH_S
 
     def _prepare(self) -> None:
         self._held = None
@@ -314,7 +323,9 @@ class Shipper:
         while self._ship(min(deadline, time.monotonic() + 1.0)):
             if time.monotonic() >= deadline:
                 return False
-        self._lives.ship()
+        self._sink.settled(max(0.0, min(SETTLE_S, deadline - time.monotonic())))
+        self._next["refresh"] = 0.0
+        self._follow()
         return True
 
     def _drain(self, deadline: float) -> None:
