@@ -54,6 +54,14 @@ class Health(NamedTuple):
     waiting: int  # transactions acknowledged and not yet readable
 
 
+class Away(StoreError):
+    """The sink doesn't answer (now); what it holds is as it was when it did."""
+
+
+class Moved(StoreError):
+    """It is another one, or lacks what was made ready: to be made ready anew."""
+
+
 class BatchRefused(StoreError):
     """The sink refuses a batch for what is in it: at least one row is at fault."""
 

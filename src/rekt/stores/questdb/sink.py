@@ -19,9 +19,9 @@ from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampMicros
 from rekt.errors import StoreError
 from rekt.fields import DAY
 from rekt.model import MICRO, Connection, Delivery, Liquidation, Revision, Span, Window
-from rekt.sink import BatchRefused, Health, Sums
+from rekt.sink import BatchRefused, Health, Moved, Sums
 from rekt.stores.questdb import rows
-from rekt.stores.questdb.sql import Place, Refused, Sql, denied, text, unreachable
+from rekt.stores.questdb.sql import Place, Sql, denied, text, unreachable
 from rekt.stores.questdb.tables import SHIPPED, check_view, ensure, names, refresh_view, within
 from rekt.stores.questdb.takeover import take_over
 
@@ -149,7 +149,9 @@ class QuestDB:
         self.flush(buffer)
 
     def health(self) -> Health:
-        """Ask whether what was acknowledged is applied."""
+        """Ask whether what was acknowledged is applied. Raises Moved when another server is meant by now."""
+        if self._locate() != self._place:
+            raise Moved(f"QuestDB is not at {self._place.url} any more")
         own = self._names[: len(SHIPPED)]
         listed = ", ".join(map(text, own))
         found = self._sql(
@@ -157,7 +159,7 @@ class QuestDB:
             f" WHERE name IN ({listed})"
         )
         if len(found) < len(own):
-            raise Refused(f"QuestDB at {self._place.url} has lost tables of {self._place.table}")
+            raise Moved(f"QuestDB at {self._place.url} has lost tables of {self._place.table}")
         stuck = [row for row in found if row[1]]
         reason = ""
         if stuck:
