@@ -3,7 +3,8 @@
     .venv/bin/python -m benchmarks.ship
 
 Shipped: from a ledger of so many rows to the last acknowledgement, by the shipper. Bare: the client alone, rows of
-the same columns prepared before, the same batches, an acknowledgement each. In turns, into new tables of one server.
+the same columns prepared before, batches of the same size, an acknowledgement each. In turns, into new tables of one
+server, which has taken rows for a while before and has nothing left to apply when a turn begins.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.decode import reference
 from benchmarks.end_to_end import recorded
 from benchmarks.measure import interleaved, table
 from benchmarks.traffic import payloads
-from rekt.app import venue
+from rekt.app import tune, venue
 from rekt.fields import HOUR
 from rekt.model import Liquidation, Window
 from rekt.pipeline.shipper import BATCH, Shipper
@@ -67,6 +68,7 @@ def shipped(ledger: Path, place: Place, number: int) -> float:
     assert shipper.catch_up(time.monotonic() + 600)
     rate = number / (time.perf_counter() - began)
     assert sink.settled(600)
+    assert sink._sql.applied(f"{place.table}_1h", timeout_s=600)
     sql = Sql(place)
     (there,) = sql.one(f"SELECT count() FROM {place.table}")
     assert there == number
@@ -188,6 +190,8 @@ def main() -> None:
             for start in range(0, len(events), 5_000):
                 ledger.append(Batch("run", [(event,) for event in events[start : start + 5_000]]))
             ledger.close()
+            tune()  # as `rekt questdb ship` does
+            bare(events, place)  # the server's own warming up
             found = interleaved(
                 {
                     "ledger to acknowledged": lambda: shipped(folder / "ledger.db", place, len(events)),

@@ -46,7 +46,7 @@ ENABLED = ("binance",)  # the venues that are recorded
 
 
 def tune() -> None:
-    """Set the interpreter up for recording: one busy loop beside one writing thread, and few cycles of objects.
+    """Set the interpreter up for recording and shipping: one busy loop beside one writing thread, and few cycles of objects.
 
     The writer, back from SQLite, waits for Python's lock for so long as the loop is busy: the default of 5 ms is
     longer than its work. Events are plain tuples, which the collector need not look through again and again.
