@@ -67,6 +67,7 @@ def main() -> None:
     path = given.folder / f"dashboard-{given.rows}.db"
     end = time.time_ns() // 1_000_000 // HOUR * HOUR
     fill(path, given.rows, end - 30 * DAY, end - 5 * HOUR)
+    Ledger(path).close()  # one that an older version made is brought up to date
     server = serve(path)
     try:
         url = server.stdout.readline().strip() if server.stdout else ""
@@ -74,6 +75,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             chromium = shutil.which("chromium") or "chromium"
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            told("first paint")
             paints = [paint(browser.new_page(), url) for _ in range(5)]
             if given.paint:
                 browser.close()
@@ -83,12 +85,15 @@ def main() -> None:
             page.goto(url)
             page.wait_for_selector("#treemap svg")
             page.evaluate(WATCH)
+            told("event to pixel")
             pixels = event_to_pixel(page, path)
+            told("1,000 events/s, page open")
             quiet = load(path, 10.0)
             page.evaluate("window.frames = []")
             loaded = load(path, given.seconds)
             frames = page.evaluate("window.frames")
             browser.close()
+        told(f"{given.clients} clients")
         crowded = asyncio.run(with_clients(url, path, given.clients))
     finally:
         server.terminate()
@@ -111,6 +116,11 @@ def main() -> None:
     ])  # fmt: skip
 
 
+def told(step: str) -> None:
+    """What is measured now, and how busy the machine is meanwhile."""
+    print(f"{time.strftime('%H:%M:%S')} load {os.getloadavg()[0]:.1f}: {step}", file=sys.stderr, flush=True)
+
+
 def serve(path: Path) -> subprocess.Popen[str]:
     """`rekt serve` over the ledger."""
     ini = path.with_suffix(".ini")
@@ -131,7 +141,10 @@ def paint(page: Page, url: str) -> tuple[float, float]:
         "document.querySelector('#headline').textContent.trim() !== ''"
         " && document.querySelectorAll('.card .total')[3].textContent !== '–'"
     )
+    deadline = time.monotonic() + 60
     while not page.evaluate(filled):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the page shows no figures: {page.inner_text('body')[:300]}")
         page.wait_for_timeout(10)
     ready = page.evaluate("performance.now()")
     first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")

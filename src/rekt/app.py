@@ -10,10 +10,12 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from rekt.config import Key, Section, Settings, load
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.companion import Companion
     from rekt.pipeline.notify import Notify
     from rekt.pipeline.recorder import Recorder
+    from rekt.pipeline.rederive import Rederived
     from rekt.publisher import Service as PublisherKind
     from rekt.store import Appended
     from rekt.stores.sqlite import Ledger, Reader
@@ -159,8 +162,10 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
 
     from rekt.dashboard.guard import Rate
     from rekt.dashboard.numbers import Source
+    from rekt.dashboard.preview import Posting
     from rekt.dashboard.server import Dashboard, is_loopback
     from rekt.posts.compose import templates
+    from rekt.posts.gate import Terms
 
     section = settings.section("DASHBOARD")
     token = section.optional("token")
@@ -176,20 +181,29 @@ def dashboard(settings: Settings, host: str, *, rate: tuple[float, float] | None
         )
     if not settings.ledger_path.exists():
         writer(settings).close()
-    choices = templates(settings.templates_path)
+    post, choices = settings.section("POST"), templates(settings.templates_path)
+    terms = Terms(post.number("min_coverage"), post.number("skip_coverage"))
     names = [name.strip() for name in section.text("hosts").split(",") if name.strip()]
     source = Source(
         open_book=lambda: reader(settings),
         path=settings.ledger_path,
         settle=settle_ms(),
-        templates=lambda: choices,
+        posting=Posting(lambda: choices, terms, post.text("theme") if post.flag("picture") else None),
         recording=lambda: recording(settings.ledger_path),
         sqlite_version=apsw.sqlite_lib_version(),
         version=__version__,
+        sink=_sink(settings),
         token=token,
         hosts=(*names, host),
     )
     return Dashboard(source, loopback=is_loopback(host), rate=Rate(*rate) if rate else None)
+
+
+def _sink(settings: Settings) -> Callable[[], dict[str, Any]] | None:
+    """Asks what the rows are shipped to, where they are."""
+    from rekt import shipping
+
+    return partial(shipping.status, settings) if shipping.wanted(settings) else None
 
 
 def host_kind(host: str, venue: Venue) -> Literal["real", "testnet"] | None:
@@ -425,6 +439,35 @@ def replay(settings: Settings, tapes: Iterable[Iterable[TapeLine | BadLine]]) ->
     return Replayed(replay.lines, progress, trouble)
 
 
+def rederive(
+    settings: Settings,
+    tapes: Iterable[Path],
+    days: Collection[int],
+    path: Path,
+    *,
+    told: Callable[[int], object] = lambda _: None,
+) -> Rederived:
+    """The events of some days (ms) from tapes into a new ledger at `path`; asks nobody for lists of contracts.
+
+    Raises LedgerError; UsageError for a tape that can't be opened.
+    """
+    from rekt.pipeline.rederive import rederive
+    from rekt.venue import Reference
+    from rekt.wire.tape import read_tape
+
+    venues = {name: venue(name) for name in ENABLED}
+    references = {name: Reference({}) for name in venues}
+    if settings.ledger_path.exists():
+        with reader(settings) as known:
+            references = {name: Reference(known.instruments(name)) for name in venues}
+    ledger = writer(replace(settings, ledger_path=path))
+    try:
+        lines = chain.from_iterable(read_tape(tape) for tape in tapes)
+        return rederive(lines, venues, ENABLED[0], references, ledger.append, days, told)
+    finally:
+        ledger.close()
+
+
 def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
     """Unite another ledger with the configured one; returns how many events were new, and how many were repeats.
 
@@ -436,6 +479,8 @@ def merge(settings: Settings, path: Path, told: Callable[[int], None] = lambda _
 
     if path.resolve() == settings.ledger_path.resolve():
         raise UsageError(f"{path} is the ledger itself")
+    if not path.exists():
+        raise UsageError(f"there is no ledger at {path}", hint="name the file of another recorder")
     with Reader(path) as other:
         ledger = writer(settings)
         try:

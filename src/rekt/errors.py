@@ -5,6 +5,7 @@ RektError
 │   └── ConfigError   a key, section or value: says file, line, nearest name    exit 2
 ├── FrameError        a frame that does not fit: goes to quarantine, never stops a stream
 ├── LedgerError       the ledger cannot be used as it is: says the way out      exit 1
+├── ArchiveError      an archive cannot be written or read: says which day         exit 1
 ├── WireError         the venue can't be reached or hung up                     retryable
 ├── RestError         an instruments document can't be had                      retryable
 └── StoreError        a store other than the ledger failed
@@ -45,6 +46,10 @@ class FrameError(RektError):
 
 class LedgerError(RektError):
     """The ledger file can't be used (no SQLite file, corrupt, written by a newer version, of the other kind)."""
+
+
+class ArchiveError(RektError):
+    """An archive's day that can't be written or read: says which, why, and what to do."""
 
 
 class WireError(RektError):

@@ -9,7 +9,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from hashlib import blake2b
-from uuid import UUID
 
 from .errors import UsageError
 from .model import Window
@@ -62,7 +61,8 @@ _fresh = blake2b(digest_size=16).copy
 
 def uid_text(uid: bytes) -> str:
     """A uid as people and JSON see it: a lower-case UUID."""
-    return str(UUID(bytes=uid))
+    digits = uid.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def dollars(quantity: str, price: str, rate: str | None = None) -> int:

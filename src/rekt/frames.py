@@ -124,7 +124,8 @@ def hours(
 ) -> Frame:
     """Each hour that begins in a time, one a row: counts, dollars, the largest, coverage, whether it is final.
 
-    The numbers are those of `rekt summary`. A folder of files can't say what was not recorded: it is refused.
+    The numbers are those of `rekt summary`. An archive gives the hours of its days; a folder of other files can't say
+    what was not recorded, and is refused.
     """
     groups.need("data", "rekt.hours")
     from rekt import tables
@@ -137,9 +138,7 @@ def hours(
         ]
         return _as(tables.of_hour_objects(found), frame, exact=exact)
     if source is not None and Path(source).is_dir():
-        raise UsageError(
-            "hours need a ledger or a server", hint="a folder of files does not tell what was missed"
-        )
+        return _as(tables.of_hour_objects(_archived_hours(Path(source), starts)), frame, exact=exact)
     from rekt import app
     from rekt.stats.summary import summarise
 
@@ -204,9 +203,13 @@ def _archived(folder: Path, window: Window, wanted: dict[str, str | None]) -> py
     import pyarrow.compute as pc
     import pyarrow.dataset as ds
 
-    files = sorted(folder.rglob("*.parquet"))
+    from rekt.archive.folder import rows_files
+
+    files = rows_files(folder)
     if not files:
-        raise UsageError(f"no Parquet file lies in {folder}", hint="`rekt export` writes them")
+        raise UsageError(
+            f"no Parquet file lies in {folder}", hint="`rekt archive` and `rekt export` write them"
+        )
     data = ds.dataset([str(file) for file in files], format="parquet")
     moments = [datetime.fromtimestamp(ms / 1000, UTC) for ms in window]
     fits = (pc.field("trade_time") >= moments[0]) & (pc.field("trade_time") < moments[1])
@@ -217,6 +220,20 @@ def _archived(folder: Path, window: Window, wanted: dict[str, str | None]) -> py
         fits &= pc.field("notional_usd") >= Decimal(wanted["min_usd"])
     table = data.to_table(filter=fits)
     return table.sort_by([("trade_time", "ascending"), ("uid", "ascending")])
+
+
+def _archived_hours(folder: Path, starts: range) -> list[dict[str, Any]]:
+    from rekt.archive.folder import Folder
+
+    archive = Folder(folder)
+    if not (days := archive.days()):
+        raise UsageError(
+            "hours need a ledger, an archive or a server",
+            hint="a folder of files does not tell what was missed",
+        )
+    wanted = {iso_ms(one) for one in starts}
+    manifests = [archive.manifest(day) for day in days if any(hour.startswith(day) for hour in wanted)]
+    return [hour for one in manifests if one is not None for hour in one["hours"] if hour["hour"] in wanted]
 
 
 def _pages(

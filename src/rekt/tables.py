@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from rekt.objects import hour_object, liquidation_object
+from rekt.fields import uid_text
+from rekt.objects import hour_object
 
 if TYPE_CHECKING:
     from rekt.model import HourSummary, Liquidation
@@ -53,8 +54,23 @@ def of_objects(items: Sequence[Object]) -> Any:
 
 
 def of_events(events: Iterable[Liquidation]) -> Any:
-    """A table of liquidations."""
-    return of_objects([liquidation_object(event) for event in events])
+    """A table of liquidations; the same as of their objects, without the detour through text."""
+    import pyarrow as pa
+
+    found = list(events)
+    columns: dict[str, Sequence[Any]] = {
+        "uid": [uid_text(event.uid) for event in found],
+        "side": [event.side for event in found],
+        "notional_usd": [
+            None if event.notional is None else Decimal(event.notional).scaleb(-6) for event in found
+        ],
+        "received_at": [event.received_us for event in found],
+    }
+    for name in ("venue", "market", "price_kind", "sampling"):
+        columns[name] = [getattr(event.feed, name) for event in found]
+    for name in set(NAMES) - columns.keys():
+        columns[name] = [getattr(event, name) for event in found]
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema()})
 
 
 def of_hours(found: Iterable[HourSummary]) -> Any:

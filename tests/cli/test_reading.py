@@ -13,8 +13,9 @@ from rekt.errors import UsageError
 from rekt.fields import HOUR
 from rekt.model import Window
 from rekt.pipeline.presence import Presence
-from rekt.stores.sqlite import Reader
-from tests.cli.book import NOON, Result
+from rekt.store import Batch
+from rekt.stores.sqlite import Ledger, Reader
+from tests.cli.book import NOON, Result, event
 
 Rekt = Callable[..., Result]
 AT_NOON = ("--hour", "2026-07-16T12")
@@ -242,3 +243,29 @@ def test_no_command_needs_a_configuration(rekt: Rekt, ledger: Path, monkeypatch:
     """Without any file, from any folder, reading works."""
     monkeypatch.delenv("REKT_CONFIG")
     assert rekt("summary", *AT_NOON).code == 0
+
+
+def test_merge_tells_what_changed_in_order(rekt: Rekt, ledger: Path, tmp_path: Path) -> None:
+    """A merge that brings an event and a value: both changes, each going on from where the other ended."""
+    other = Ledger(tmp_path / "other.db")
+    frames = [
+        (event(4, "XUSDT_260925", "short", 77_000_000),),
+        (event(3_300, "LATEUSDT", "long", 5_000_000),),
+    ]
+    other.append(Batch("r2", frames=list(frames)))
+    other.close()
+    assert rekt("merge", str(tmp_path / "other.db"), "--json").objects == [{"new": 1, "repeats": 1}]
+    first, second = rekt("summary", *AT_NOON, "--json").objects[0]["revisions"]
+    assert (first["reason"], second["reason"]) == ("merge", "late size")
+    assert first["after"] == second["before"]
+    shown = rekt("summary", *AT_NOON).out
+    assert "(merge): 4 to 5 liquidations." in shown
+    assert "(late size): its sum by $77." in shown
+
+
+def test_merge_of_what_is_not_there(rekt: Rekt, ledger: Path) -> None:
+    """A file that is not there is wrong use; nobody is told to make it by recording."""
+    result = rekt("merge", "nope.db")
+    assert result.code == 2
+    assert "there is no ledger at nope.db" in result.err
+    assert "rekt run" not in result.err

@@ -107,6 +107,20 @@ def test_filters_a_listing(store: Store) -> None:
     assert uids(symbol="' OR 1=1 --") == set()
 
 
+def test_a_hostile_symbol_stays_data(store: Store) -> None:
+    """Quotes, line ends, separators of the wire and markup come back as they went in, and are found by themselves."""
+    names = [
+        "'; DROP TABLE liquidation; --", "a''b\\", "a\nb\r\nc", "a b,c=d", "<script>", "\x1b[2J", "\u202e币", "../x", "%_*",
+        '"q"', "$1 {0} :p",
+    ]  # fmt: skip
+    made = [event(number, at=START + number, symbol=name) for number, name in enumerate(names)]
+    store.append(batch(*made))
+    assert list(store.liquidations()) == made
+    for one in made:
+        assert list(store.liquidations(symbol=one.symbol)) == [one]
+    assert {bucket.symbol for bucket in store.count(Window(START, START + HOUR))} == set(names)
+
+
 def test_rolls_up_by_minute_hour_and_symbol(store: Store) -> None:
     """Each scope adds up the counting events of its stretch, both markets of a venue together."""
     store.append(

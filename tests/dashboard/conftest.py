@@ -79,6 +79,10 @@ class Recorder:
         self._start = time.time_ns() // 1_000_000
         self._count = 0
 
+    def now(self) -> int:
+        """The time, ms."""
+        return time.time_ns() // 1_000_000
+
     def tick(self) -> None:
         """A sign of life, now."""
         now = time.time_ns() // 1_000_000

@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import socket
+import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +21,23 @@ import pytest
 from rekt.fields import HOUR, iso_ms
 from rekt.model import Window
 from rekt.objects import hour_object, liquidation_object
+from rekt.publisher import Entry
 from rekt.stats.summary import summarise
 from rekt.stores.sqlite import Reader
+from rekt.stores.sqlite.outbox import Outbox
 from tests.dashboard.conftest import Recorder, Served
 
 Serve = Callable[..., Served]
 Books = Callable[[str], Path]
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == "matplotlib" else super().find_spec(name, path, target)
+sys.meta_path = [Without if one is PathFinder else one for one in sys.meta_path]
+"""  # as where the group post is not installed
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +201,81 @@ def test_metrics_are_prometheus_text(day: tuple[Path, httpx.Client]) -> None:
         assert f"rekt_ledger_rows {reader.rows()}" in text
     for line in text.splitlines():
         assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2
+
+
+def test_the_next_post_has_words_picture_and_what_became_of_the_last(
+    serve: Serve, recorder: Recorder
+) -> None:
+    """The post is of the running hour, its picture a PNG of the same, and the outbox's newest entries follow."""
+    recorder.tick()
+    recorder.event("ETHUSDT", 123_456)
+    now = recorder.now()
+    with Outbox(recorder.ledger.path) as box:
+        box.add(Entry("x", "2026-07-16T12", "words", state="sent", remote_id="7", created_ms=now - 2))
+        box.add(Entry("bluesky", "2026-07-16T13", "words", state="failed", reason="refused", created_ms=now))
+    served = serve()
+    post = httpx.get(f"{served.url}/api/v1/post").json()
+    assert "123,456" in post["text"]
+    assert "$123k" in post["picture_alt"]
+    assert [(one["service"], one["key"], one["state"], one["reason"]) for one in post["outcomes"]] == [
+        ("bluesky", "2026-07-16T13", "failed", "refused"),
+        ("x", "2026-07-16T12", "sent", None),
+    ]
+    answer = httpx.get(served.url + post["picture"], timeout=30)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", answer.content[16:24]) == (1200, 675)
+
+
+def test_posts_without_a_picture_say_so(serve: Serve, recorder: Recorder) -> None:
+    """Where [POST] picture is no, the object says it, and the address answers 404 in the same words."""
+    recorder.event()
+    served = serve(REKT_POST_PICTURE="no")
+    post = httpx.get(f"{served.url}/api/v1/post").json()
+    assert post["picture"] is None
+    assert "[POST] picture" in post["picture_lacking"]
+    answer = httpx.get(f"{served.url}/api/v1/post.png")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == post["picture_lacking"]
+
+
+def test_without_the_group_post_the_picture_is_told_to_be_missing(
+    serve: Serve, recorder: Recorder, tmp_path: Path
+) -> None:
+    """A server that has no matplotlib serves all else, and says what is not installed."""
+    recorder.event("ETHUSDT", 123_456)
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "sitecustomize.py").write_text(WITHOUT)
+    served = serve(PYTHONPATH=str(tmp_path / "without"))
+    post = httpx.get(f"{served.url}/api/v1/post").json()
+    assert "123,456" in post["text"]
+    assert post["picture"] is None
+    assert "not installed" in post["picture_lacking"]
+    assert httpx.get(f"{served.url}/api/v1/post.png").status_code == 404
+
+
+def test_the_status_is_the_object_of_the_command(serve: Serve, recorder: Recorder) -> None:
+    """`/status` has every key of `rekt status --json` and the same values."""
+    recorder.tick()
+    recorder.event()
+    served = serve()
+    got = httpx.get(f"{served.url}/api/v1/status").json()
+    ini = served.path.with_name("empty.ini")
+    done = subprocess.run(
+        [sys.executable, "-m", "rekt", "--config", str(ini), "status", "--json"],
+        env={**os.environ, "REKT_DATABASE_PATH": str(served.path)}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert got == json.loads(done.stdout)
+    assert got["sink"] is None
+
+
+def test_a_sink_that_does_not_answer_is_told_with_its_rows(serve: Serve, recorder: Recorder) -> None:
+    """With `engine = questdb` the status has how many rows are behind, also while QuestDB is away."""
+    for number in range(3):
+        recorder.event(f"S{number}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    served = serve(REKT_DATABASE_ENGINE="questdb", REKT_DATABASE_URL=f"http://127.0.0.1:{port}")
+    sink = httpx.get(f"{served.url}/api/v1/status", timeout=20).json()["sink"]
+    assert sink["running"] is False
+    assert sink["rows_behind"] == 3

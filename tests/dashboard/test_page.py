@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from rekt.publisher import Entry
+from rekt.stores.sqlite.outbox import Outbox
 from tests.dashboard import scenes
 from tests.dashboard.conftest import Look, Recorder, Served
 
@@ -216,6 +221,14 @@ def test_a_cascade_leaves_few_rows_and_the_page_lively(serve: Serve, recorder: R
     assert frames(page) >= 15
 
 
+def eventually(page: Page, condition: str) -> None:
+    """Until a condition holds in the page (whose policy forbids Playwright's own way of waiting: it needs eval)."""
+    deadline = time.monotonic() + 20
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
 def frames(page: Page) -> float:
     """Frames of the next second."""
     return float(page.evaluate(
@@ -253,3 +266,171 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((light(one), light(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_the_next_post_is_shown_with_its_picture_and_the_last_outcomes(
+    serve: Serve, recorder: Recorder, look: Look
+) -> None:
+    """Words, picture (with the same in words for who can't see it) and what became of the last posts."""
+    recorder.tick()
+    recorder.event("ETHUSDT", 123_456)
+    with Outbox(recorder.ledger.path) as box:
+        box.add(
+            Entry("x", "2026-07-16T12", "words", state="failed", reason="the keys are refused", created_ms=1)
+        )
+    page = look(serve().url)
+    expect(page.locator("#post-text")).to_contain_text("123,456")
+    image = page.locator("#post-picture img")
+    image.scroll_into_view_if_needed()
+    expect(image).to_be_visible()
+    eventually(page, "document.querySelector('#post-picture img').naturalWidth === 1200")
+    assert "$123k" in (image.get_attribute("alt") or "")
+    outcome = page.locator("#post-outcomes li")
+    expect(outcome).to_have_count(1)
+    expect(outcome).to_contain_text("✗ failed")
+    expect(outcome).to_contain_text("the keys are refused")
+
+
+def test_posts_without_a_picture_say_why(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """The page says it in words and shows no broken picture."""
+    recorder.event()
+    page = look(serve(REKT_POST_PICTURE="no").url)
+    expect(page.locator("#post-lacking")).to_contain_text("[POST] picture")
+    expect(page.locator("#post-picture")).to_be_hidden()
+    expect(page.locator("#post-outcomes")).to_contain_text("Nothing was posted yet")
+
+
+def test_the_strip_tells_how_far_behind_a_sink_is(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Rows that are still to be shipped are counted, and a sink that is away is told to be."""
+    for number in range(3):
+        recorder.event(f"S{number}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    page = look(serve(REKT_DATABASE_ENGINE="questdb", REKT_DATABASE_URL=f"http://127.0.0.1:{port}").url)
+    expect(page.locator("#venues")).to_contain_text("QuestDB")
+    expect(page.locator("#venues")).to_contain_text("does not answer, 3 behind")
+
+
+def test_focus_and_hover_outlive_what_is_drawn_anew(serve: Serve, books: Books, look: Look) -> None:
+    """The table and the strip are refreshed in place: who is at a button with the keyboard stays there."""
+    page = look(serve(path=books("day")).url)
+    button = page.locator("#symbol-rows button").nth(2)
+    expect(button).to_be_visible()
+    button.focus()
+    page.evaluate("document.querySelector('#venues .name').dataset.mark = 'same'")
+    with page.expect_response("**/api/v1/symbols*"):
+        pass
+    page.wait_for_timeout(1500)
+    assert page.evaluate("document.activeElement.closest('#symbol-rows') !== null")
+    page.keyboard.press("Enter")
+    assert "symbol=" in page.url
+
+
+def test_a_screen_reader_is_told_what_things_are_and_is_not_talked_to_all_the_time(
+    serve: Serve, books: Books, look: Look
+) -> None:
+    """Landmarks, names and roles are there; only the alarm speaks by itself, and without what changes each second."""
+    page = look(serve(path=books("day")).url)
+    expect(page.locator("#treemap svg").first).to_be_attached()
+    for role, name in (
+        ("banner", None), ("main", None), ("complementary", "Tape"), ("region", "Over time"), ("region", "By symbol"),
+        ("region", "Next post"), ("list", "Liquidations, newest first"), ("slider", "Smallest size shown"),
+        ("combobox", "Symbol"), ("group", "Side"), ("button", "hold"), ("list", "Last posts"),
+    ):  # fmt: skip
+        found = page.get_by_role(role, name=name, exact=True) if name else page.get_by_role(role)  # type: ignore[arg-type]
+        expect(found.first).to_be_attached()
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, [role=img]')].filter(one => !(one.textContent.trim()"
+        " || one.getAttribute('aria-label') || one.labels?.[0]?.textContent.trim())).map(one => one.outerHTML)"
+    )
+    assert unnamed == []
+    live = page.evaluate(
+        "[...document.querySelectorAll('[role=alert], [role=status], output, [aria-live]')]"
+        ".filter(one => one.getAttribute('aria-live') !== 'off').map(one => one.id)"
+    )
+    assert live == ["alarm"]
+    told = page.evaluate(
+        "new Promise(done => { const said = []; const watch = new MutationObserver(all => said.push(...all"
+        ".filter(one => !one.target.parentElement?.closest('[aria-hidden=true]')).map(one => one.target.textContent)));"
+        " watch.observe(document.getElementById('alarm'), { childList: true, characterData: true, subtree: true });"
+        " setTimeout(() => done(said), 3500); })"
+    )
+    assert told == []
+
+
+def test_the_sound_is_made_when_it_is_wanted(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """After the key m each event that is shown has its tone; before that and after it again there is none."""
+    served = serve()
+    page = look(served.url)
+    page.evaluate(
+        "() => { window.tones = []; const make = AudioContext.prototype.createOscillator;"
+        " AudioContext.prototype.createOscillator = function () { const tone = make.call(this); const start = tone.start;"
+        " tone.start = function (...given) { window.tones.push(tone.frequency.value); return start.apply(this, given); };"
+        " return tone; }; }"
+    )
+    expect(page.locator("#rows .empty")).to_be_visible()
+    recorder.event("SILENTUSDT", 90_000)
+    expect(page.locator(ROWS)).to_have_count(1)
+    assert page.evaluate("window.tones.length") == 0
+    page.keyboard.press("m")
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "true")
+    recorder.event("LONGUSDT", 2_000_000)
+    eventually(page, "window.tones.length === 1")
+    recorder.event("SHORTUSDT", 2_000_000, long=False)
+    eventually(page, "window.tones.length === 2")
+    long, short = page.evaluate("window.tones")
+    assert long < short
+    page.locator("#sound").click()
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "false")
+    recorder.event("SILENTUSDT", 2_000_000)
+    expect(page.locator(ROWS)).to_have_count(4)
+    assert page.evaluate("window.tones.length") == 2
+
+
+def test_after_a_sleep_nothing_is_missing_or_twice(
+    serve: Serve, recorder: Recorder, look: Look, browser: Browser
+) -> None:
+    """The page's process is stopped as by a sleeping computer; woken, it shows what came meanwhile, each once."""
+    served = serve()
+    page = look(served.url)
+    expect(page.locator("#rows .empty")).to_be_visible()
+    recorder.event("BEFOREUSDT")
+    expect(page.locator(ROWS)).to_have_count(1)
+    session = browser.new_browser_cdp_session()
+    info = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    asleep = [one["id"] for one in info if one["type"] == "renderer"]
+    assert asleep
+    names = {"BEFOREUSDT"}
+    try:
+        for pid in asleep:
+            os.kill(pid, signal.SIGSTOP)
+        for number in range(100):
+            recorder.event(f"ASLEEP{number}USDT")
+            names.add(f"ASLEEP{number}USDT")
+        assert served.stop() == 0  # meanwhile the connection dies too
+        time.sleep(3)
+        recorder.event("LATEUSDT")
+        served.start()
+    finally:
+        for pid in asleep:
+            os.kill(pid, signal.SIGCONT)
+    names.add("LATEUSDT")
+    expect(page.locator(ROWS)).to_have_count(102)
+    assert sorted(page.locator(f"{ROWS} .name").all_inner_texts()) == sorted(names)
+
+
+def test_the_hold_button_holds_the_tape_without_a_pointer(
+    serve: Serve, recorder: Recorder, look: Look
+) -> None:
+    """On a phone nothing can hover: a button holds the tape, and lets it go."""
+    served = serve()
+    recorder.event("FIRSTUSDT")
+    page = look(served.url, width=360, height=780, phone=True)
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.locator("#hold").tap()
+    expect(page.locator("#hold")).to_have_attribute("aria-pressed", "true")
+    recorder.event("SECONDUSDT")
+    expect(page.locator("#tape-state")).to_have_text("held: 1 new")
+    expect(page.locator(ROWS)).to_have_count(1)
+    page.locator("#hold").tap()
+    expect(page.locator(ROWS)).to_have_count(2)

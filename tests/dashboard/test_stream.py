@@ -8,8 +8,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, NamedTuple
 
+import apsw
 import httpx
 
 from rekt.store import Batch, Settled
@@ -28,7 +30,7 @@ class Event(NamedTuple):
 
 
 def read(
-    url: str, until: Callable[[list[Event]], bool], *, last: int | None = None, seconds: float = 20
+    url: str, until: Callable[[list[Event]], bool], *, last: int | None = None, seconds: float = 50
 ) -> list[Event]:
     """Events of the stream until a condition holds."""
     found: list[Event] = []
@@ -164,3 +166,35 @@ def test_the_server_ends_in_time_with_open_streams(serve: Serve, recorder: Recor
     assert time.monotonic() - began < 8
     for one in clients:
         one.close()
+
+
+def test_clients_that_do_not_read_keep_nothing_from_the_recorder(serve: Serve, recorder: Recorder) -> None:
+    """However many are stuck, the recorder writes on, and can always copy its whole log into the file.
+
+    A reader that stayed in the middle of its answer would hold the log, which would grow without end.
+    """
+    served = serve()
+    host, port = served.url.removeprefix("http://").split(":")
+    stuck = []
+    try:
+        for _ in range(20):
+            one = socket.create_connection((host, int(port)))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.sendall(b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert one.recv(100).startswith(b"HTTP/1.1 200")
+            stuck.append(one)
+        for first in range(0, 8_000, 500):
+            events = [
+                scenes.sized(scenes.HOUR * 500_000 + n, "X", 5, long=True, number=n)
+                for n in range(first, first + 500)
+            ]
+            recorder.ledger.append(Batch("live", frames=[(one,) for one in events]))
+        found = liquidations(read(served.url, lambda events: len(liquidations(events)) >= 8_000, last=0))
+        assert len(found) == 8_000  # the server has read it all, and the stuck ones are still there
+        with closing(apsw.Connection(str(recorder.ledger.path))) as writer:
+            writer.set_busy_timeout(10_000)
+            [busy] = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        assert busy == (0, 0, 0)  # not busy, and the log is empty: nobody held on to any of it
+    finally:
+        for one in stuck:
+            one.close()

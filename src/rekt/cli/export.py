@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ from rekt.cli import _common
 from rekt.errors import UsageError
 
 if TYPE_CHECKING:
-    from rekt.model import Liquidation, Window
+    from rekt.model import Liquidation
 
 ROWS = 20_000  # written at a time
 FORMS = (".parquet", ".csv", ".jsonl")
@@ -49,13 +49,13 @@ def command(
     try:
         with _common.ledger(ctx) as ledger, ExitStack() as stack:
             write = stack.enter_context(_writer(file.suffix, part))
-            tell = stack.enter_context(_progress(asked.window))
-            count = 0
+            tell = stack.enter_context(_common.progress("exporting"))
+            count, length = 0, asked.window.end - asked.window.start
             events = ledger.liquidations(asked.window)
             while rows := list(islice(events, ROWS)):
                 write(rows)
                 count += len(rows)
-                tell(rows[-1].trade_time, count)
+                tell(rows[-1].trade_time - asked.window.start, length, f"{count:,}")
         try:
             os.link(part, file)  # never takes another's name
         except FileExistsError:
@@ -89,24 +89,3 @@ def _writer(form: str, part: Path) -> Iterator[Callable[[list[Liquidation]], obj
             from rekt.log import json_line
 
             yield lambda rows: stream.writelines(json_line(liquidation_object(row)) + "\n" for row in rows)
-
-
-@contextmanager
-def _progress(window: Window) -> Iterator[Callable[[int, int], Any]]:
-    """A bar on standard error, on a terminal: how far trade time has come."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _time, _count: None
-        return
-    columns = (
-        TextColumn("exporting"),
-        BarColumn(),
-        TextColumn("{task.fields[count]:,}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=window.end - window.start, count=0)
-        yield lambda time, count: progress.update(task, completed=time - window.start, count=count)

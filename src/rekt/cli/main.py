@@ -2,7 +2,7 @@
 
 A file `rekt/cli/NAME.py` with a function `command(ctx: typer.Context, ...)` is the command NAME; its docstring is
 the help. It imports what it needs in its body, so that `rekt --help` stays quick. A folder `rekt/cli/NAME/` holds the
-commands `rekt NAME ...` in the same way.
+commands `rekt NAME ...` in the same way; its own `command`, if it has one, is what `rekt NAME` alone does.
 
 Exit codes: 0 well, 1 failed, 2 wrong use or configuration, 130 interrupted. A reader that hangs up (`| head`) is well.
 """
@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -60,11 +61,7 @@ class Folder(TyperGroup):
             ctx.fail(f"No command is called {cmd_name!r}" + (f"; did you mean {near[0]!r}?" if near else "."))
         module = registry.load(self.package, cmd_name.replace("-", "_"))
         if hasattr(module, "__path__"):
-            group = Folder(
-                name=cmd_name, help=module.__doc__, no_args_is_help=True, context_settings=_CONTEXT
-            )
-            group.package = module.__name__
-            return group
+            return _folder(cmd_name, module)
         function = module.command
         single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
         single.command(cmd_name)(_everywhere(function))
@@ -100,12 +97,37 @@ class Commands(Folder):
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
+def _folder(name: str, module: ModuleType) -> Folder:
+    """A folder as a command; where it has a `command` of its own, that is what the bare name does."""
+    function = getattr(module, "command", None)
+    help_text = inspect.getdoc(function or module)
+    bare = function is not None
+    group = Folder(
+        name=name,
+        help=help_text,
+        no_args_is_help=not bare,
+        invoke_without_command=bare,
+        context_settings=_CONTEXT,
+    )
+    group.package = module.__name__
+    if function is not None:
+        single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
+        single.command(name)(_everywhere(function))
+        own = typer.main.get_command(single)
+        group.params, group.callback = own.params, own.callback
+    return group
+
+
 def _everywhere(function: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the global options after its name too; there they win over those before it."""
 
     def command(ctx: typer.Context, **given: Any) -> Any:
         common = ctx.ensure_object(Common)
         common.take(given.pop("config"), given.pop("verbose"), given.pop("log_format"))
+        if ctx.invoked_subcommand is not None:
+            if any(given.values()):
+                ctx.fail(f"Options of {ctx.info_name!r} itself don't go with {ctx.invoked_subcommand!r}.")
+            return None
         common.start_log()
         return function(ctx, **given)
 

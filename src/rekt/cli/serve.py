@@ -12,6 +12,8 @@ from rekt.cli import _common
 
 log = logging.getLogger("rekt.serve")
 
+LOWER = 10  # of 19 steps below a recorder
+
 
 def command(
     ctx: typer.Context,
@@ -54,6 +56,5 @@ def command(
         typer.echo(url)
         log.info("the dashboard of %s is at %s; Ctrl+C ends it", settings.ledger_path, url)
 
-    if until_eof:
-        os.nice(5)  # where processor time is short the recorder has it first
+    os.nice(LOWER)  # where processor time is short the recorder has it first
     asyncio.run(serve(dashboard, socket, ready=ready, until_eof=until_eof))

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from rekt.config import Settings
     from rekt.model import Connection
 
 SHOWN = 8  # connections
@@ -22,21 +21,24 @@ LOST_MS = 60_000  # a connection that is open and silent for so long belongs to 
 def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     """Show whether recording goes on, the frames so far, the connections and the ledger."""
     from rekt import app, shipping
+    from rekt.stats.status import posting_object, status_object
 
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
-    with _common.ledger(ctx) as ledger:
-        posting = _posting(settings)
+    now = _common.now_ms()
+    with _common.ledger(ctx) as ledger, app.posts(settings) as box:
         if as_json:
             import apsw
 
-            from rekt.stats.status import status_object
-
             version = apsw.sqlite_lib_version()
-            found = status_object(ledger, recording=recording, sqlite_version=version)
             sink = shipping.status(settings) if shipping.wanted(settings) else None
-            _common.print_json({**found, "sink": sink, **posting})
+            _common.print_json(
+                status_object(
+                    ledger, now_ms=now, recording=recording, sqlite_version=version, sink=sink, outbox=box
+                )
+            )
             return
+        posting = posting_object(box, now)
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
         size = ledger.size()
@@ -45,7 +47,6 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     from rekt.log import clean
 
     console = _common.console()
-    now = _common.now_ms()
     mark = ("● recording", _common.GOOD) if recording else ("○ not recording", _common.WARN)
     console.print(Text.assemble(mark, f"   {settings.ledger_path}"))
     traded = f", the last traded {_common.length(max(0, now - last))} ago" if last is not None else ""
@@ -69,30 +70,6 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
         console.print(_table(connections[-SHOWN:], now))
         if len(connections) > SHOWN:
             console.print(f"and {len(connections) - SHOWN:,} earlier connections (--json has all)")
-
-
-def _posting(settings: Settings) -> dict[str, Any]:
-    """What became of the posts, what they cost this month, and the troubles that last."""
-    from rekt import app
-    from rekt.fields import iso_ms, money
-
-    with app.posts(settings) as box:
-        latest = [
-            {
-                "service": one.service,
-                "key": one.key,
-                "state": one.state,
-                "remote_id": one.remote_id,
-                "reason": one.reason or None,
-            }
-            for one in box.posts(10)
-        ]
-        spent = {service: money(total) for service, total in box.spent(_common.now_ms()).items()}
-        alerts = [
-            {"name": name, "text": text, "since": iso_ms(since)}
-            for name, (text, since) in box.alerts().items()
-        ]
-        return {"posts": {"open": box.open_posts(), "spent_usd": spent, "latest": latest}, "alerts": alerts}
 
 
 def _show_posting(console: Console, posting: dict[str, Any]) -> None:

@@ -221,10 +221,12 @@ def _quality(how: Quality) -> list[Text]:
         plural = "symbols were" if len(how.saturated) > 1 else "symbol was"
         lines.append(Text(f"{len(how.saturated):,} {plural} at the venue's limit of one a second: {some}."))
     for revision in how.revisions[-3:]:
-        change = f"{revision.count_before:,} to {revision.count_after:,}"
+        change = f"{revision.count_before:,} to {revision.count_after:,} liquidations"
+        if revision.count_before == revision.count_after:
+            change = f"its sum by {_common.usd(revision.total_after - revision.total_before)}"
         lines.append(
             Text(
-                f"Changed after it was final ({clean(revision.reason)}): {change} liquidations.",
+                f"Changed after it was final ({clean(revision.reason)}): {change}.",
                 style=_common.WARN,
             )
         )

@@ -7,30 +7,18 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from rekt.cli import _common
+from rekt.cli._screen import Look, Object, line, page, state_of
 from rekt.errors import RestError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 POLL_S = 0.25
 CARDS_S = 2.0
 WINDOWS = {"1h": 3_600_000, "4h": 4 * 3_600_000, "12h": 12 * 3_600_000, "24h": 24 * 3_600_000}
 KEPT = 200
-Object = dict[str, Any]
-
-
-class Look(NamedTuple):
-    """What came, and the cards where they are new."""
-
-    events: list[Object]
-    cards: dict[str, Object] | None
-    state: str
-    good: bool
 
 
 def command(
@@ -74,7 +62,7 @@ def _show(source: Iterator[Look], until: float | None) -> None:
             tape.extendleft(look.events)
             cards = look.cards or cards
             if live is not None:
-                live.update(page(tape, cards, look, console.height), refresh=True)
+                live.update(page(tape, cards, look, console.width, console.height), refresh=True)
             else:
                 for event in look.events:
                     console.print(line(event))
@@ -85,66 +73,14 @@ def _show(source: Iterator[Look], until: float | None) -> None:
             live.stop()
 
 
-def page(tape: deque[Object], cards: dict[str, Object], look: Look, height: int) -> RenderableType:
-    """The screen: state, cards, tape."""
-    from rich.columns import Columns
-    from rich.console import Group
-    from rich.panel import Panel
-    from rich.text import Text
-
-    shown = [Panel(card(one), title=name, width=27) for name, one in cards.items()]
-    rest = max(3, height - (9 if shown else 3))
-    state = Text(look.state, style=_common.GOOD if look.good else _common.WARN)
-    return Group(state, Columns(shown), *(line(event) for event in list(tape)[:rest]))
-
-
-def card(one: Object) -> RenderableType:
-    """One window: at least how much, of whom, the largest."""
-    from rich.text import Text
-
-    from rekt.log import clean
-
-    total, long = float(one["total_usd"]), float(one["long"]["total_usd"])
-    share = long / total if total else 0.0
-    text = Text(f"{_common.usd(round(total * 1e6))}\n", style="bold")
-    width = round(share * 22)
-    text.append("█" * width, style=_common.LONG)
-    text.append("█" * (22 - width) + "\n" if total else "\n", style=_common.SHORT)
-    text.append(f"{_common.percent(share)} long · {one['count']:,}\n", style="not bold")
-    largest = one["largest"]
-    words = (
-        f"{clean(largest['symbol'])} {_common.usd(round(float(largest['notional_usd']) * 1e6))}"
-        if largest
-        else ""
-    )
-    text.append(words[:23], style="not bold dim")
-    if one["coverage"] < 0.98:
-        text.append(f"\n{_common.percent(one['coverage'])} recorded", style=f"not bold {_common.WARN}")
-    return text
-
-
-def line(event: Object) -> RenderableType:
-    """One liquidation: time, symbol, side, dollars, price."""
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    from rekt.log import clean
-
-    symbol = clean(event["symbol"])[:40]
-    worth = event["notional_usd"]
-    usd = "unknown" if worth is None else _common.usd(round(float(worth) * 1e6))
-    return Text.assemble(
-        f"{event['trade_time'][11:19]}  {symbol}{' ' * max(0, 18 - cell_len(symbol))} ",
-        (f"{event['side']:<5}", _common.LONG if event["side"] == "long" else _common.SHORT),
-        f" {usd:>10}  ",
-        (f"{event['filled_quantity']} at {event['average_price']}", "dim"),
-    )
-
-
 def _local(ctx: typer.Context) -> Iterator[Look]:
+    import apsw
+
     from rekt import app
+    from rekt.fields import DAY
     from rekt.model import Window
     from rekt.objects import hour_object, liquidation_object
+    from rekt.stats.status import status_object
 
     path = _common.settings(ctx).ledger_path
     with _common.ledger(ctx) as ledger:
@@ -161,8 +97,12 @@ def _local(ctx: typer.Context) -> Iterator[Look]:
                     name: hour_object(_common.summary(ledger, Window(now - length, now), now))
                     for name, length in WINDOWS.items()
                 }
-                good = app.recording(path)
-                state = f"{'● recording' if good else '✗ nothing is recording'}   {path}"
+                status = status_object(
+                    ledger, now_ms=now, recording=app.recording(path), sqlite_version=apsw.sqlite_lib_version(),
+                    sink=None, recent=Window(now - DAY, now + DAY),
+                )  # fmt: skip
+                state, good = state_of(status, now)
+                state += f"   {path}"
             yield Look(events, cards, state, good)
             time.sleep(POLL_S)
             rows = ledger.after(place)
@@ -185,25 +125,29 @@ def _remote(url: str, token: str | None) -> Iterator[Look]:
                     if answer.status_code != 200:
                         raise RestError(f"{url} answers {answer.status_code}", hint="does it need --token?")
                     began = True
-                    yield Look(answer.json()["items"][::-1], _cards(client, base), f"● {url}", True)
+                    yield Look(answer.json()["items"][::-1], _cards(client, base), url, True)
                 resume = {} if last is None else {"Last-Event-ID": last}
                 with client.stream("GET", f"{base}/stream", headers=resume) as stream:
-                    next_cards = time.monotonic() + CARDS_S
+                    next_cards, state, good = time.monotonic() + CARDS_S, url, True
+                    ahead = _common.now_ms() - _date(stream.headers.get("date"))  # of the server's clock
                     fields: dict[str, str] = {}
                     for text in stream.iter_lines():
                         if text:
                             name, _, value = text.partition(": ")
                             fields[name] = value
                             continue
-                        events, last = (
-                            ([json.loads(fields["data"])], fields["id"]) if "id" in fields else ([], last)
-                        )
+                        events = []
+                        if "id" in fields:
+                            events, last = [json.loads(fields["data"])], fields["id"]
+                        elif fields.get("event") == "status":
+                            state, good = state_of(json.loads(fields["data"]), _common.now_ms() - ahead)
+                            state += f"   {url}"
                         fields = {}
                         cards = None
                         if time.monotonic() >= next_cards:
                             next_cards = time.monotonic() + CARDS_S
                             cards = _cards(client, base)
-                        yield Look(events, cards, f"● {url}", True)
+                        yield Look(events, cards, state, good)
         except (httpx.HTTPError, ValueError) as error:
             if not began:
                 raise RestError(
@@ -211,6 +155,15 @@ def _remote(url: str, token: str | None) -> Iterator[Look]:
                 ) from None
             yield Look([], None, f"✗ {url} does not answer: trying again", False)
             time.sleep(1)
+
+
+def _date(text: str | None) -> int:
+    """An HTTP date, ms; now where there is none. It has whole seconds: half of one is added."""
+    from email.utils import parsedate_to_datetime
+
+    if text is None:
+        return _common.now_ms()
+    return round(parsedate_to_datetime(text).timestamp() * 1000) + 500
 
 
 def _cards(client: Any, base: str) -> dict[str, Object]:

@@ -135,6 +135,13 @@ async def _post(context: Context, _: Request, _asked: dict[str, Any]) -> Respons
     return json(await context.numbers.post())
 
 
+async def _picture(context: Context, _: Request, asked: dict[str, Any]) -> Response:
+    found = await context.numbers.picture(asked["at"])
+    if isinstance(found, str):
+        return failed(404, found)
+    return Response(found, 200, {"Cache-Control": "private, max-age=60"}, media_type="image/png")
+
+
 async def _openapi(context: Context, _: Request, _asked: dict[str, Any]) -> Response:
     return json(encode(document(ENDPOINTS, context.numbers.source.version)))
 
@@ -175,7 +182,12 @@ ENDPOINTS = (
         "What of a time (400 days at most) was proved to be received, and the gaps.", _coverage,
     ),
     Endpoint(f"{PREFIX}/status", (), "Status", "What the ledger holds and whether it grows.", _status),
-    Endpoint(f"{PREFIX}/post", (), "Post", "The post of the running hour, as it would read now.", _post),
+    Endpoint(
+        f"{PREFIX}/post", (), "Post",
+        "The post of the running hour, as it would read now, the address of its picture, and what became of the last ones.",
+        _post,
+    ),
+    Endpoint(f"{PREFIX}/post.png", (p.AT,), "Picture", "The picture of that post, of the same figures as its words.", _picture),
     Endpoint(f"{PREFIX}/openapi.json", (), "Document", "This document.", _openapi),
     Endpoint("/healthz", (), "Health", "Whether the ledger can be read.", _healthz),
     Endpoint("/metrics", (), "Metrics", "Figures for Prometheus.", _metrics),

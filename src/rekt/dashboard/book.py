@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from rekt.errors import LedgerError
 from rekt.model import Connection, Liquidation, Side, Window
+from rekt.publisher import Entry
 from rekt.store import Counters, Facts, QualityFacts, Row, Run
 
 THREADS = 4
@@ -70,6 +71,26 @@ class Book(Facts, QualityFacts, Protocol):
 
     def last_trade_time(self) -> int | None:
         """When the latest event was traded, ms."""
+        ...
+
+    def last_template(self, service: str, before_key: str) -> str:
+        """What the newest post but this one was made from; a service of "" stands for all."""
+        ...
+
+    def posts(self, count: int = 20) -> list[Entry]:
+        """The newest entries of the outbox."""
+        ...
+
+    def open_posts(self) -> int:
+        """How many entries are not settled."""
+        ...
+
+    def spent(self, now_ms: int) -> dict[str, int]:
+        """Micro-dollars by service spent in this month (UTC)."""
+        ...
+
+    def alerts(self) -> dict[str, tuple[str, int]]:
+        """The troubles that last: name → text and since when (ms)."""
         ...
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from typing import Any
 import msgspec
 
 from rekt.dashboard.book import Book, Shelf
+from rekt.dashboard.preview import KEPT_MS, Posting, Preview
+from rekt.dashboard.watched import Watched
+from rekt.errors import LedgerError
 from rekt.fields import DAY, HOUR, iso_ms, money
 from rekt.model import Bucket, HourSummary, Window
 from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
-from rekt.posts.compose import compose
-from rekt.posts.template import Template
 from rekt.stats import coverage as proof
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
@@ -25,6 +27,8 @@ from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
 from rekt.stats.summary import ENOUGH, added_up, summarise
 from rekt.store import Alive
+
+log = logging.getLogger("rekt.dashboard")
 
 KEPT_S = 1.0  # so long an answer is given again
 KEPT_ANSWERS = 500
@@ -44,10 +48,11 @@ class Source:
     open_book: Callable[[], Book]
     path: Path
     settle: Mapping[str, int]
-    templates: Callable[[], Sequence[Template]]
+    posting: Posting
     recording: Callable[[], bool]
     sqlite_version: str
     version: str
+    sink: Callable[[], Object] | None = None  # asks the sink, where there is one; may take seconds
     token: str | None = None
     hosts: tuple[str, ...] = ()  # further names that a browser may know this server by
     clock_ms: Callable[[], int] = now_ms
@@ -62,6 +67,13 @@ class Numbers:
         self._kept: dict[object, tuple[float, asyncio.Task[bytes]]] = {}
         self._qualities: dict[object, tuple[float, Object]] = {}
         self._history: History | None = None
+        self._preview = Preview(source.posting, source.settle)
+        self._sink = Watched(source.sink) if source.sink else None
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        if self._sink:
+            self._sink.close()
 
     async def kept(self, key: object, make: Callable[[], Awaitable[bytes]], seconds: float = KEPT_S) -> bytes:
         """An answer no older than so many seconds; who asks meanwhile gets the same."""
@@ -112,12 +124,13 @@ class Numbers:
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""
-        source = self.source
+        source, sink = self.source, self._sink
 
         def look(book: Book) -> Object:
             return status_object(
-                book, recording=source.recording(), sqlite_version=source.sqlite_version, recent=recent
-            )
+                book, now_ms=source.clock_ms(), recording=source.recording(), sqlite_version=source.sqlite_version,
+                sink=sink.latest() if sink else None, recent=recent,
+            )  # fmt: skip
 
         return await self.shelf.ask(look)
 
@@ -189,16 +202,28 @@ class Numbers:
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""
 
-        async def make() -> bytes:
-            now = self.source.clock_ms()
-            start = now - now % HOUR
-            post = compose(await self.summary(Window(start, start + HOUR)), self.source.templates())
-            return encode({
-                "hour": iso_ms(post.hour), "text": post.text, "weighted_length": post.weighted_length,
-                "would": post.would, "reason": post.reason or None,
-            })  # fmt: skip
+        def look(book: Book) -> bytes:
+            return encode(self._preview.post(book, self.source.clock_ms()))
 
-        return await self.kept("post", make, 2.0)
+        return await self.kept("post", lambda: self.shelf.ask(look), 2.0)
+
+    async def picture(self, asked: int | None) -> bytes | str:
+        """Its picture, a PNG, drawn when somebody looks and its words are new; or why there is none."""
+        if lacking := self._preview.lacking():
+            return lacking
+
+        at, data = await self.shelf.ask(lambda book: self._preview.chart(book, asked, self.source.clock_ms()))
+
+        async def make() -> bytes:
+            return await asyncio.to_thread(self._preview.picture, data)
+
+        try:
+            return await self.kept(("picture", at), make, KEPT_MS / 1000)
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page goes without
+            log.warning("the post's picture can't be drawn: %s: %s", type(error).__name__, error)
+            return f"no picture: it can't be drawn ({type(error).__name__})"
 
     async def keep_history(self) -> None:
         """Read each symbol's last 30 days, and again when an hour has ended; small reads with pauses between."""

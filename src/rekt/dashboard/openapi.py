@@ -119,10 +119,25 @@ SCHEMAS: Mapping[str, Schema] = {
         recording={"type": "boolean"},
         ledger=_object(path=TEXT, bytes=COUNT, rows=COUNT, last_trade_time=OPTIONAL_TIME),
         sqlite_version=TEXT,
+        sink=_maybe(_object(
+            running={"type": "boolean"}, url=TEXT, version=OPTIONAL, table=TEXT,
+            rows_behind={"type": ["integer", "null"], "minimum": 0}, suspended={"type": "boolean"}, last_error=OPTIONAL,
+            last_ack=OPTIONAL_TIME, last_audit=OPTIONAL_TIME, refused={"type": ["integer", "null"], "minimum": 0},
+        )),
+        posts=_object(
+            open=COUNT, spent_usd={"type": "object", "additionalProperties": DOLLARS}, latest=_list(_ref("Outcome")),
+        ),
+        alerts=_list(_object(name=TEXT, text=TEXT, since=TIME)),
+    ),
+    "Outcome": _object(
+        service=TEXT, key=TEXT,
+        state={"type": "string", "enum": ["pending", "sending", "sent", "unknown", "failed", "skipped"]},
+        remote_id=OPTIONAL, reason=OPTIONAL,
     ),
     "Post": _object(
         hour=TIME, text=TEXT, weighted_length=COUNT, would={"type": "string", "enum": ["post", "skip"]},
-        reason=OPTIONAL,
+        reason=OPTIONAL, picture=OPTIONAL, picture_alt=TEXT, picture_lacking=OPTIONAL,
+        outcomes=_list(_ref("Outcome")),
     ),
     "Document": {"type": "object"},
     "Health": _object(status=TEXT),
@@ -139,6 +154,7 @@ SCHEMAS = {**SCHEMAS, "Hour": _with_quality(SCHEMAS["Hour"], SCHEMAS["Quality"])
 ERRORS = {
     "400": "A parameter is wrong, unknown or given twice.",
     "401": "A token is needed, as `Authorization: Bearer …`.",
+    "404": "There is no such thing: the words say why.",
     "406": "No form that is accepted can be had.",
     "414": "The query is too long.",
     "429": "Too many requests.",
@@ -183,6 +199,8 @@ def _operation(endpoint: Described, errors: Schema) -> Schema:
     kind = "text/plain; version=0.0.4; charset=utf-8" if endpoint.schema == "Metrics" else "application/json"
     schema = TEXT if endpoint.schema == "Metrics" else _ref(endpoint.schema)
     content: Schema = {kind: {"schema": schema}}
+    if endpoint.schema == "Picture":
+        content = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
     if endpoint.schema == "Liquidations":
         content |= {name: {"schema": TEXT} for form, name in TYPES.items() if form != "json"}
     return {

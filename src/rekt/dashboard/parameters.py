@@ -129,6 +129,13 @@ CURSOR = _pattern(
     "cursor", r"[A-Za-z0-9_-]{31}[A-Za-z0-9_-]", "`next` of the page before; the filters must be the same.", _cursor,
     "what `next` of a page said",
 )  # fmt: skip
+AT = _pattern(
+    "at",
+    r"[0-9]{1,15}",
+    "Which one, as the post's `picture` says; the newest where that is gone.",
+    lambda text, _: int(text),
+    "a whole number",
+)
 FORMAT = _choice(
     "format", {name: name for name in ("json", "ndjson", "csv", "parquet")}, "Form of the answer; goes before Accept."
 )  # fmt: skip

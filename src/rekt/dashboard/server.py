@@ -79,6 +79,7 @@ class Dashboard:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._numbers.close()
             self._shelf.close()
 
     async def _history(self) -> None:

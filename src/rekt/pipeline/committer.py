@@ -141,7 +141,7 @@ class Committer:
         """The same with several at once."""
         items = self._items
         items.extend(found)
-        self._extra_put += sum([_extra(item) for item in found if type(item) is not tuple])
+        self._extra_put += sum(_extra(item) for item in found if type(item) is not tuple or len(item) > 1)
         if not self._wake.is_set():
             self._wake.set()
         if len(items) + self._extra_put - self._extra_taken >= self._limit:
@@ -237,7 +237,7 @@ class Committer:
         progress.control += batch.control
         progress.events += len(appended.new)
         progress.last_commit = time.monotonic()
-        self._extra_taken += sum(_extra(item) for item in items if type(item) is not tuple)
+        self._extra_taken += sum(_extra(item) for item in items if type(item) is not tuple or len(item) > 1)
         try:
             self._durable(appended)
         except Exception:  # who watches must not be able to stop the recording
@@ -252,5 +252,7 @@ class Committer:
 
 
 def _extra(item: Item) -> int:
-    """A quarantined frame weighs by its bytes: a flood of large ones must not fill the memory."""
-    return len(item.data) // 1024 if isinstance(item, Quarantined) else 0
+    """What an item weighs beyond one: neither large quarantined frames nor many events in one may fill the memory."""
+    if isinstance(item, Quarantined):
+        return len(item.data) // 1024
+    return len(item) - 1 if isinstance(item, tuple) else 0

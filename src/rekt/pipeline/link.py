@@ -14,7 +14,17 @@ from rekt.wire.frame import Frame
 Reader = Callable[["Link", list[Frame]], None]
 _BROKEN = frozenset({"cut", "stall", "mis-routed"})
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
+BEGUN_S = 1.2  # a feed that begins to deliver is given so much longer: its tick is due within a second
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
+
+
+def dead_at(proof: float, seen: float, timeout_s: float) -> float:
+    """When a feed counts as dead: the time-out after its last proof, a moment later if frames came just before.
+
+    Leaving one that has just come back would make the hole longer by a whole back-off.
+    """
+    at = proof + timeout_s
+    return at + BEGUN_S if seen > at - BEGUN_S else at
 
 
 class Link:
@@ -108,12 +118,12 @@ class Link:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + 0.25 if self.paused else self._proof + self._timeout_s
+            due = loop.time() + 0.25 if self.paused else dead_at(self._proof, self.seen, self._timeout_s)
             await asyncio.sleep(max(due - loop.time(), 0.0))
             now = loop.time()
             if now - due > LATE_S:  # frames that came meanwhile wait in the buffers: look at them first
                 self._proof = now - self._timeout_s + LATE_S
                 self._away = now
-            elif not self.paused and now - self._proof >= self._timeout_s:
+            elif not self.paused and now >= dead_at(self._proof, self.seen, self._timeout_s):
                 self.leave("stall" if self.life.ticked else "mis-routed")
                 return

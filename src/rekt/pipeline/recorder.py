@@ -37,7 +37,8 @@ FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of c
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 APART_S = 0.5  # between the starts of two connections
-REMIND_S = 300.0  # a venue that stays out of reach is told again so often
+REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
+KINDS = 100  # of bad frames are told
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
 
@@ -96,7 +97,7 @@ class Recorder:
         self._control = 0
         self._paused = False
         self._told_trouble = 0.0
-        self._doubts: set[str] = set()  # decoder failures told already
+        self._doubts: dict[str, float] = {}  # kinds of bad frames and when they were told, monotonic seconds
         self._deliveries = Deliveries()
         self._clocks = ClockWatch()
 
@@ -198,13 +199,17 @@ class Recorder:
         return [link.name for link in self.links if link.proved.is_set() and not link.ended.is_set()]
 
     def _quarantined(self, link: Link, frame: Frame, reason: str) -> Quarantined:
-        kind = reason.partition(":")[0]
-        if (
-            kind not in self._doubts and len(self._doubts) < 100
-        ):  # each kind once: a flood must not fill the log
-            self._doubts.add(kind)
+        if self._worth_telling(reason.partition(":")[0]):
             log.warning("%s: a frame does not fit and goes to quarantine: %s", self.venue.name, reason)
         return Quarantined(self.venue.name, link.life.connection.id, frame.received_us, reason, frame.data)
+
+    def _worth_telling(self, kind: str) -> bool:
+        """Each kind now and then, and not too many kinds: a flood must not fill the log."""
+        now, told = time.monotonic(), self._doubts.get(kind)
+        if (len(self._doubts) >= KINDS) if told is None else (now - told < REMIND_S):
+            return False
+        self._doubts[kind] = now
+        return True
 
     def _unheard(self, symbol: str) -> None:
         if symbol not in self._asked and len(self._asked) < 100_000:
@@ -217,7 +222,8 @@ class Recorder:
 
     def _notice(self, link: Link, notice: Notice) -> None:
         if notice.kind == "error":
-            log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
+            if self._worth_telling(f"error {notice.text[:40]}"):
+                log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
         elif notice.kind == "reconnect":
             log.info("%s: %s; connecting anew", self.venue.name, notice.text)
             link.leave("cut")

@@ -56,39 +56,45 @@ class Replay:
             self._control = 0
 
     def _take(self, line: TapeLine | BadLine) -> bool:
-        now_us = self._clock_us()
-        name = self._default
-        if isinstance(line, BadLine):
-            return self._committer.put(Quarantined(name, None, now_us, line.reason, line.data))
-        if line.venue is not None and line.venue in self._venues:
-            name = line.venue
-        reference = self._references[name]
-        received_us = now_us if line.received_us is None else line.received_us
-        if not MIN_TIME * 1000 <= received_us <= now_us + DAY * 1000:
-            return self._committer.put(
-                Quarantined(
-                    name,
-                    line.connection,
-                    now_us,
-                    f"a receive time out of bounds: {received_us} µs",
-                    line.data,
-                )
-            )
-        try:
-            decoded = self._venues[name].decode(line.data, received_us, reference)
-        except FrameError as error:
-            return self._committer.put(
-                Quarantined(name, line.connection, received_us, error.message, line.data)
-            )
-        if isinstance(decoded, tuple) and decoded:
-            if line.received_us is None:  # never now: the venue's own time is the nearest thing that is known
-                decoded = tuple(_received_when_sent(event) for event in decoded)
-            self.symbols.update((name, event.symbol) for event in decoded if event.notional is None)
-            return self._committer.put(decoded)
+        name, found = read_line(line, self._venues, self._default, self._references, self._clock_us())
+        if isinstance(found, Quarantined):
+            return self._committer.put(found)
+        if found:
+            self.symbols.update((name, event.symbol) for event in found if event.notional is None)
+            return self._committer.put(found)
         self._control += 1
-        if isinstance(decoded, Tick):
-            reference.tick(decoded)
         return False
+
+
+def read_line(
+    line: TapeLine | BadLine,
+    venues: Mapping[str, Venue],
+    default: str,
+    references: Mapping[str, Reference],
+    now_us: int,
+) -> tuple[str, tuple[Liquidation, ...] | Quarantined]:
+    """The venue of a line, and its events (none: it is a control frame) or why it has none."""
+    name = default
+    if isinstance(line, BadLine):
+        return name, Quarantined(name, None, now_us, line.reason, line.data)
+    if line.venue is not None and line.venue in venues:
+        name = line.venue
+    reference = references[name]
+    received_us = now_us if line.received_us is None else line.received_us
+    if not MIN_TIME * 1000 <= received_us <= now_us + DAY * 1000:
+        reason = f"a receive time out of bounds: {received_us} µs"
+        return name, Quarantined(name, line.connection, now_us, reason, line.data)
+    try:
+        decoded = venues[name].decode(line.data, received_us, reference)
+    except FrameError as error:
+        return name, Quarantined(name, line.connection, received_us, error.message, line.data)
+    if isinstance(decoded, tuple) and decoded:
+        if line.received_us is None:  # never now: the venue's own time is the nearest thing that is known
+            decoded = tuple(_received_when_sent(event) for event in decoded)
+        return name, decoded
+    if isinstance(decoded, Tick):
+        reference.tick(decoded)
+    return name, ()
 
 
 def _received_when_sent(event: Liquidation) -> Liquidation:

@@ -154,7 +154,7 @@ async def serve(simulator: Simulator, seconds: float | None) -> None:
             await asyncio.wait_for(done.wait(), seconds)
     counts = simulator.counts
     sys.stderr.write(
-        f"{counts.events} liquidations published, {counts.written} written, "
+        f"{counts.events} liquidations published, {counts.delivered} delivered, {counts.written} written, "
         f"{len(simulator.connections)} connections\n"
     )
 

@@ -1,7 +1,7 @@
 // The headline of the hour, and the cards of the time up to now. Every figure comes from the server's one function.
 
 import { ask, every } from "./api.js";
-import { both, exact, length, make, minute, number, percent, share, shown, usd } from "./format.js";
+import { become, both, exact, length, make, minute, number, percent, share, shown, usd } from "./format.js";
 import { on } from "./stream.js";
 
 const headline = document.getElementById("headline");
@@ -32,7 +32,7 @@ function drawClosed() {
     line.append(`${heavier === "long" ? "Longs" : "Shorts"} lost `, figure(usd(one[heavier].total_usd), exact(one[heavier].total_usd), `figure ${heavier}`), ".");
     largest(one, line);
   }
-  headline.replaceChildren(line);
+  become(headline, [...line.childNodes]);
   headline.title = `${both(Date.parse(one.from))}\n${one.final ? "final" : "not final yet: events of it may still come"}`;
 }
 
@@ -49,9 +49,14 @@ function drawRunning() {
     if (!closed.final) parts.push("Not final yet. ");
   }
   if (open) {
-    parts.push(`Since ${minute(Date.parse(open.from))}: ${plural(open.count, "liquidation")}, `, figure(usd(open.total_usd), exact(open.total_usd)), " so far.");
+    const since = `Since ${minute(Date.parse(open.from))}: `;
+    if (open.count || open.coverage > 0) parts.push(since, `${plural(open.count, "liquidation")}, `, figure(usd(open.total_usd), exact(open.total_usd)), " so far.");
+    else parts.push(since, "nothing recorded.");
   }
-  running.replaceChildren(...parts);
+  const line = document.createDocumentFragment();
+  line.append(...parts);
+  line.normalize();
+  become(running, [...line.childNodes]);
 }
 
 /** Symbols at the venue's limit: of the running hour, or of the one that ended. */
@@ -65,8 +70,8 @@ function drawSaturated() {
 }
 
 function drawCard(card, one) {
-  card.querySelector("h3").replaceChildren(card.dataset.window.replace("h", " h"),
-    one.coverage < 0.98 ? make("span", "warn", `${percent(one.coverage)} recorded`, one.gaps.map((gap) => `${gap.start.slice(11, 16)}, ${length(Date.parse(gap.end) - Date.parse(gap.start))}: ${gap.cause}`).slice(0, 12).join("\n")) : "");
+  become(card.querySelector("h3"), [document.createTextNode(card.dataset.window.replace("h", "\u00a0h")),
+    one.coverage < 0.98 ? make("span", "warn", `${percent(one.coverage)} recorded`, one.gaps.map((gap) => `${gap.start.slice(11, 16)}, ${length(Date.parse(gap.end) - Date.parse(gap.start))}: ${gap.cause}`).slice(0, 12).join("\n")) : document.createTextNode("")]);
   const total = card.querySelector(".total");
   const blind = !one.count && one.coverage === 0;
   total.textContent = blind ? "not recorded" : usd(one.total_usd);
@@ -74,7 +79,7 @@ function drawCard(card, one) {
   total.title = blind ? "" : `at least ${exact(one.total_usd)}${one.unknown_count ? `, and ${one.unknown_count} of unknown value` : ""}`;
   const part = share(card.querySelector(".share"), one.long.total_usd, one.short.total_usd);
   const more = card.querySelector(".more");
-  more.replaceChildren(...(one.count ? [make("span", "long", `${percent(part)} long`, exact(one.long.total_usd)), ` · ${plural(one.count, "liquidation")}`] : ["\u00a0"]));
+  become(more, one.count ? [make("span", "long", `${percent(part)} long`, exact(one.long.total_usd)), document.createTextNode(` · ${plural(one.count, "liquidation")}`)] : [document.createTextNode("\u00a0")]);
   const line = card.querySelector(".largest");
   line.textContent = one.largest ? `largest ${shown(one.largest.symbol)} ${usd(one.largest.notional_usd)}` : "\u00a0";
   line.title = one.largest ? `${shown(one.largest.symbol)} ${one.largest.side} ${exact(one.largest.notional_usd)}\n${both(Date.parse(one.largest.trade_time))}` : "";

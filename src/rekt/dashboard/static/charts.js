@@ -79,10 +79,10 @@ async function drawBars() {
 }
 
 function niceTicks(most) {
-  const rough = most / 2;
+  const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const unit = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.8) * power;
-  return [unit, 2 * unit].filter((tick) => tick <= most * 1.25);
+  return [1, 2, 3, 4, 5].map((times) => times * unit).filter((tick) => tick <= most * 1.08);
 }
 
 function blend(share) { // from short's blue over grey to long's amber; the label says the share too
@@ -117,7 +117,7 @@ async function map() {
     texttemplate: cells.map((cell) => (cell.value > 0.03 * whole ? "<b>%{label}</b><br>%{text}" : cell.value > 0.008 * whole ? "<b>%{label}</b>" : "")), textfont: { color: colour("--text"), size: 13 }, tiling: { pad: 2 }, pathbar: { visible: false },
     marker: { colors: cells.map((cell) => blend(cell.share)), line: { width: 0 }, pad: { t: 0, l: 0, r: 0, b: 0 } },
   }] : [], layout({ margin: { l: 0, r: 0, t: 0, b: 0 }, xaxis: { visible: false }, yaxis: { visible: false },
-    annotations: cells.length ? [] : [{ text: "nothing in this time", showarrow: false, font: { color: colour("--quiet"), size: 14 } }] }), CONFIG);
+    annotations: cells.length ? [] : [{ text: "no liquidation recorded in this time", showarrow: false, font: { color: colour("--quiet"), size: 14 } }] }), CONFIG);
 }
 
 const load = every(15, async () => {

@@ -66,10 +66,26 @@ export function share(element, long, short) {
   const part = total > 0 ? Number(long) / total : 0;
   const longBar = make("i", "l"); const shortBar = make("i", "s");
   longBar.style.flex = String(part); shortBar.style.flex = String(total > 0 ? 1 - part : 0);
-  element.replaceChildren(...(total > 0 ? [longBar, shortBar] : []));
+  become(element, total > 0 ? [longBar, shortBar] : []);
   element.setAttribute("role", "img");
   const words = total > 0 ? `${percent(part)} long, ${percent(1 - part)} short` : "nothing";
   element.setAttribute("aria-label", words);
   element.title = words;
   return part;
+}
+
+/** Make an element's children like these, and keep what is the same: a hover, the focus, a selection stay. */
+export function become(parent, fresh) {
+  const old = [...parent.childNodes];
+  fresh.forEach((node, index) => {
+    const had = old[index];
+    if (!had) parent.append(node);
+    else if (had.nodeName !== node.nodeName) had.replaceWith(node);
+    else if (had.nodeType === Node.TEXT_NODE) { if (had.data !== node.data) had.data = node.data; } else {
+      for (const name of had.getAttributeNames()) if (!node.hasAttribute(name)) had.removeAttribute(name);
+      for (const name of node.getAttributeNames()) if (had.getAttribute(name) !== node.getAttribute(name)) had.setAttribute(name, node.getAttribute(name));
+      become(had, [...node.childNodes]);
+    }
+  });
+  for (const extra of old.slice(fresh.length)) extra.remove();
 }

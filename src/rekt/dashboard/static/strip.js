@@ -1,11 +1,12 @@
 // The strip: does each feed live, how complete is what is shown. A dead feed never looks like a calm market.
 
 import { every, ask, now, trouble } from "./api.js";
-import { both, clock, length, make, percent, shown } from "./format.js";
+import { become, both, clock, length, make, number, percent, shown } from "./format.js";
 import { on, silentFor } from "./stream.js";
 
 const DEAD_MS = 8000; // a canary is due each second; 5 s is the recorder's own limit, the rest is the way here
 const QUIET_MS = 60000;
+const BEHIND = 1000; // rows: more than are on their way at any moment
 const venues = document.getElementById("venues");
 const alarm = document.getElementById("alarm");
 let status = null;
@@ -62,16 +63,25 @@ function feedLine(feed) {
   }
   const share = (label, object) => {
     const own = object?.venues.find((one) => one.venue === feed.name);
-    if (own) add(own.coverage >= 0.98 ? "quiet" : "warn", `${label} ${percent(own.coverage)}`, `Of the last ${label} this share was proved to be received`);
+    if (own) add(own.coverage >= 0.98 ? "quiet" : "warn", `${label} ${percent(own.coverage)}`, `Of the ${label === "day" ? "last 24 hours" : label} this share was proved to be received`);
   };
-  share("hour", covers.hour);
+  share("last hour", covers.hour);
   share("day", covers.day);
   if (lags.length >= 5 && live) {
     const sorted = [...lags].sort((a, b) => a - b);
     add("quiet", `lag ${length(sorted[Math.floor(sorted.length * 0.95)])} p95`, "From trade to receipt, of the last events; the venue holds each for about a second");
   }
-  for (const sink of status.sinks ?? []) add(sink.behind ? "warn" : "quiet", `${shown(sink.name)} ${sink.behind} behind`);
   return { item, live, feed, age };
+}
+
+/** Where rows are shipped to, and how many are still to go; a few on the way are normal. */
+function sinkLine(sink) {
+  const item = make("li");
+  const well = sink.running && !sink.suspended && !sink.last_error;
+  const behind = sink.rows_behind === null ? "rows behind unknown" : `${number(sink.rows_behind)} behind`;
+  item.append(make("span", "name", "QuestDB"), make("span", well && (sink.rows_behind ?? 0) < BEHIND ? "quiet" : "warn", well ? behind : `✗ ${sink.running ? "stuck" : "does not answer"}, ${behind}`,
+    shown(`${sink.url}, table ${sink.table}${sink.last_error ? `: ${sink.last_error}` : ""}`)));
+  return item;
 }
 
 function draw() {
@@ -79,21 +89,27 @@ function draw() {
     say(shown(trouble.text));
   } else if (status) {
     const lines = feeds().map(feedLine);
-    venues.replaceChildren(...(lines.length ? lines.map((line) => line.item) : [make("li", "quiet", "nothing was ever recorded: `rekt run` begins")]));
+    const items = lines.length ? lines.map((line) => line.item) : [make("li", "quiet", "nothing was ever recorded: `rekt run` begins")];
+    become(venues, [...items, ...(status.sink ? [sinkLine(status.sink)] : [])]);
     const dead = lines.filter((line) => !line.live);
     const words = dead.length && lines.length
       ? `${dead.map((line) => shown(line.feed.name)).join(", ")}: ${status.recording ? "the feed is dead" : "nothing is recording"}`
         + `${dead[0].feed.canary ? ` since ${clock(dead[0].feed.canary)} UTC` : ""}. This is not a calm market: events are being missed.`
       : "";
-    say(lost && silentFor() > 3000 ? `The dashboard's server does not answer: what you see is ${length(silentFor())} old.` : words);
+    if (lost && silentFor() > 3000) say("The dashboard's server does not answer.", ` What you see is ${length(silentFor())} old.`);
+    else say(words);
   } else if (lost) {
     say("The dashboard's server does not answer.");
   }
 }
 
-function say(words) {
+/** The bar over the page; what changes each second is for the eye, or a screen reader would never be silent. */
+function say(words, aside = "") {
   alarm.hidden = !words;
-  if (alarm.textContent !== words) alarm.textContent = words;
+  const told = make("span", "", words);
+  const seen = make("span", "", aside);
+  seen.setAttribute("aria-hidden", "true");
+  become(alarm, words ? [told, seen] : []);
 }
 
 export function start() {

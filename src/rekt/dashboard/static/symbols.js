@@ -2,7 +2,7 @@
 
 import { ask, every } from "./api.js";
 import { chosen, choose, onChoice } from "./address.js";
-import { both, exact, make, minute, number, percent, share, shown, usd } from "./format.js";
+import { become, both, exact, make, minute, number, percent, share, shown, usd } from "./format.js";
 import { setTypical } from "./tape.js";
 import { drawMap } from "./charts.js";
 
@@ -21,7 +21,7 @@ function row(one) {
   const name = make("td", "name");
   const button = make("button", "", shown(one.symbol), `${shown(one.symbol)} at ${shown(one.venue)}: only this one in the tape`);
   button.type = "button";
-  button.addEventListener("click", () => choose({ symbol: chosen.symbol === one.symbol ? "" : one.symbol }));
+  button.dataset.symbol = one.symbol;
   name.append(button);
   const bar = make("td");
   const inside = make("div", "share");
@@ -45,10 +45,10 @@ function draw() {
   const compare = (a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
   const sorted = [...items].sort((a, b) => (down ? -1 : 1) * compare(a, b));
   const empty = make("tr");
-  const words = make("td", "quiet", "Nothing in this time.");
+  const words = make("td", "quiet", "No liquidation recorded in this time.");
   words.colSpan = 5;
   empty.append(words);
-  body.replaceChildren(...(sorted.length ? sorted.slice(0, SHOWN).map(row) : [empty]));
+  become(body, sorted.length ? sorted.slice(0, SHOWN).map(row) : [empty]);
   note.textContent = items.length > SHOWN ? `${SHOWN} of ${number(items.length)} symbols` : `${number(items.length)} symbols`;
   for (const button of document.querySelectorAll(".symbols th button")) {
     const own = button.dataset.sort === chosen.sort.replace("-", "");
@@ -70,21 +70,25 @@ const load = every(5, async () => {
 
 const loadDay = every(20, async () => {
   const { items: hours } = await ask("buckets?window=24h&step=1h");
-  const found = hours.map((one) => one.largest).filter(Boolean).sort((a, b) => Number(b.notional_usd) - Number(a.notional_usd)).slice(0, 7);
-  document.getElementById("largest").replaceChildren(...(found.length ? found.map((one) => {
+  const found = hours.map((one) => one.largest).filter(Boolean).sort((a, b) => Number(b.notional_usd) - Number(a.notional_usd)).slice(0, 10);
+  become(document.getElementById("largest"), (found.length ? found.map((one) => {
     const at = Date.parse(one.trade_time);
     const line = make("li");
     const time = make("time", "", minute(at), both(at));
     time.append(make("span", "", ` · ${one.trade_time.slice(5, 10)}`));
     line.append(make("span", "name", shown(one.symbol)), make("span", one.side, one.side), make("span", "usd", usd(one.notional_usd), exact(one.notional_usd)), time);
     return line;
-  }) : [make("li", "empty", "Nothing in the last 24 hours.")]));
+  }) : [make("li", "empty", "No liquidation recorded in the last 24 hours.")]));
 });
 
 export function start() {
   document.querySelector(".symbols thead").addEventListener("click", (click) => {
     const name = click.target.dataset?.sort;
     if (name) choose({ sort: chosen.sort === `-${name}` ? name : `-${name}` });
+  });
+  body.addEventListener("click", (click) => {
+    const symbol = click.target.dataset?.symbol;
+    if (symbol !== undefined) choose({ symbol: chosen.symbol === symbol ? "" : symbol });
   });
   document.getElementById("window").addEventListener("change", (change) => choose({ window: change.target.value }));
   onChoice((names) => { if (names.includes("sort")) draw(); if (names.includes("window")) { mark(); load(); } });

@@ -13,6 +13,7 @@ const ROWS = 250; // in the page
 const DRAW_MS = 100;
 const STEPS = [0, 100, 250, 500, 1e3, 2e3, 3e3, 5e3, 7.5e3, 1e4, 1.5e4, 2e4, 3e4, 5e4, 7.5e4, 1e5, 1.5e5, 2e5, 3e5, 5e5, 7.5e5, 1e6, 2e6, 5e6, 1e7];
 const list = document.getElementById("rows");
+const holdButton = document.getElementById("hold");
 const state = document.getElementById("tape-state");
 const slider = document.getElementById("min");
 const search = document.getElementById("symbol");
@@ -149,6 +150,7 @@ on("open", (anew) => { if (anew) fillUp().catch(() => {}); });
 
 function hold(why, on) {
   if (on) pausedBy.add(why); else pausedBy.delete(why);
+  holdButton.setAttribute("aria-pressed", String(pausedBy.has("key")));
   if (!pausedBy.size) schedule(); else tellState();
 }
 
@@ -165,6 +167,7 @@ function showChoice() {
 }
 
 export function start() {
+  holdButton.addEventListener("click", toggleHold);
   slider.max = String(STEPS.length - 1);
   slider.addEventListener("input", () => choose({ min: String(STEPS[Number(slider.value)]) }));
   search.addEventListener("input", () => choose({ symbol: search.value.trim() }));

@@ -172,7 +172,7 @@ class QuestDBReader:
             for hour, seen, reason, before, after, d1, m1, d2, m2 in self._sql(
                 "SELECT timestamp::long / 1000, seen::long, reason, count_before, count_after, dollars_before,"
                 f' micros_before, dollars_after, micros_after FROM "{self._names.revisions}"'
-                f" WHERE {within(window)} ORDER BY seen"
+                f" WHERE {within(window)} ORDER BY seen, count_before, dollars_before, micros_before"
             )
         ]
 

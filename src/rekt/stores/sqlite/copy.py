@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import apsw
 
 from rekt.errors import LedgerError
-from rekt.stores.sqlite.schema import failure, sync_folder
+from rekt.files import sync_file, sync_folder
+from rekt.stores.sqlite.schema import failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +36,7 @@ def backup(source: apsw.Connection, path: Path, target: Path) -> None:
                     pages.step(-1)
             finally:
                 copy.close()
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
+            sync_file(part)
             _name(part, target)
             sync_folder(target.parent)
         finally:

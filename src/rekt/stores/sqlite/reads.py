@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import apsw
 
@@ -69,7 +69,7 @@ class Reader:
         self._connection = open_reader(path)
         self._feeds: dict[int, Feed] = {}
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -227,7 +227,9 @@ class Reader:
             Revision(hour, seen_us, reason, before, after, d1 * MICRO + m1, d2 * MICRO + m2)
             for hour, seen_us, reason, before, after, d1, m1, d2, m2 in self._rows(
                 "SELECT hour, seen_us, reason, count_before, count_after, dollars_before, micros_before, dollars_after,"
-                " micros_after FROM revision WHERE hour >= ? AND hour < ? ORDER BY seen_us",
+                " micros_after FROM revision WHERE hour >= ? AND hour < ?"
+                # In one batch an event may come and another get its value: sums only grow, which tells the order.
+                " ORDER BY seen_us, count_before, dollars_before, micros_before",
                 *window,
             )
         ]

@@ -6,7 +6,6 @@ which is looked at without taking a lock and without making a -wal or -shm file.
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -350,12 +349,3 @@ def _use_log(connection: apsw.Connection) -> object:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new name in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
