@@ -228,7 +228,9 @@ def main() -> None:
 
             found = interleaved({name: partial(measured, name) for name in ways}, given.rounds)
             best = found["the client alone"]
-            lines: list[tuple[str, ...]] = [("", "rows/s", "of the client's", "processor: ours", "the server's, µs a row")]
+            lines: list[tuple[str, ...]] = [
+                ("", "rows/s", "of the client's", "processor: ours", "the server's, µs a row")
+            ]
             lines += [
                 (
                     name,
