@@ -142,6 +142,7 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
             "Where the operator is told of trouble: Apprise addresses, separated by spaces (mailto, slack, ntfy …).",
         ),
         "feed_seconds": Key("number", "60", "Tell when the feed has shown no sign of life for so long."),
+        "sink_seconds": Key("number", "300", "Tell when QuestDB has not got what was recorded so long ago."),
     },
     "DASHBOARD": {
         "host": Key("text", "127.0.0.1", "Address the dashboard listens on; any but loopback needs a token."),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rekt.pipeline.audit import Difference
+    from rekt.sink import SinkState
     from rekt.stores.questdb.reads import QuestDBReader
     from rekt.stores.questdb.server import Server
     from rekt.stores.questdb.sql import Place
@@ -219,6 +220,18 @@ def status(settings: Settings) -> dict[str, Any]:
         finally:
             sql.close()
     return found
+
+
+def reached(settings: Settings) -> tuple[SinkState, int, int]:
+    """How far the sink has come, the ledger's highest row, and how many rows are to be sent. Raises LedgerError."""
+    from rekt.stores.sqlite.sinks import Follower
+
+    ledger: Follower = Follower(settings.ledger_path)
+    try:
+        state = ledger.state(sink_name(settings))
+        return state, ledger.last_seq(), ledger.behind(state.seq)
+    finally:
+        ledger.close()
 
 
 def _progress(settings: Settings) -> dict[str, Any]:

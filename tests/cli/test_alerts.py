@@ -16,9 +16,11 @@ from aiosmtpd.controller import Controller
 from rekt import app
 from rekt.config import Section
 from rekt.model import Connection, Feed, Liquidation, Span
-from rekt.publisher import Post, Receipt, Unknown
+from rekt.publisher import Entry, Post, Receipt, Unknown
 from rekt.store import Batch, Run
-from rekt.stores.sqlite import Ledger
+from rekt.stores.sqlite import Ledger, Reader
+from rekt.stores.sqlite.outbox import Outbox
+from rekt.stores.sqlite.sinks import Marks
 from tests.cli.book import Result
 from tests.contracts.test_publisher import free_port
 from tests.publishers.x_server import PNG, XServer, x_server
@@ -112,9 +114,29 @@ def test_a_post_by_mail(path: Path, tmp_path: Path, mailbox: Mailbox) -> None:
 
 def test_watch(x: XServer, ledger: Path, mailbox: Mailbox) -> None:
     """A dead feed is told once; a large liquidation is posted at once, and once."""
-    env = {**os.environ, "REKT_POST_BIG_USD": "1000000", "REKT_POST_COOLDOWN_MINUTES": "15"}
-    watch = subprocess.Popen([sys.executable, "-m", "rekt", "post", "--no-hours", "--seconds", "12"], env=env)
-    time.sleep(4)
+    env = {
+        **os.environ,
+        "REKT_POST_BIG_USD": "1000000",
+        "REKT_POST_COOLDOWN_MINUTES": "15",
+        "REKT_ALERTS_FEED_SECONDS": "3",
+    }
+    watch = subprocess.Popen([sys.executable, "-m", "rekt", "post", "--no-hours", "--seconds", "90"], env=env)
+    try:
+        until(lambda: bool(mailbox.texts))  # so it is at work
+        _three(ledger)
+        until(lambda: bool(x.texts))
+        time.sleep(2)
+    finally:
+        watch.kill()
+        watch.wait()
+    assert len(x.texts) == 1
+    assert "ETH long of $2.0M" in x.texts[0] or "ETH long of $3.0M" in x.texts[0]
+    assert [text for text in mailbox.texts if "no sign of life" in text] == mailbox.texts
+    assert len(mailbox.texts) == 1
+
+
+def _three(ledger: Path) -> None:
+    """Three liquidations of this moment, two of them large."""
     now = time.time_ns() // 1_000_000
     book = Ledger(ledger)
     book.begin(Run("r9", now * 1000, None, "run", "0", 1))
@@ -125,11 +147,6 @@ def test_watch(x: XServer, ledger: Path, mailbox: Mailbox) -> None:
         )  # fmt: skip
         book.append(Batch("r9", frames=[(one,)]))
     book.close()
-    assert watch.wait(60) == 0
-    assert len(x.texts) == 1
-    assert "ETH long of $2.0M" in x.texts[0] or "ETH long of $3.0M" in x.texts[0]
-    assert [text for text in mailbox.texts if "no sign of life" in text] == mailbox.texts
-    assert len(mailbox.texts) == 1
 
 
 def test_a_hole_in_the_posts_is_told(rekt: Command, x: XServer, ledger: Path, mailbox: Mailbox) -> None:
@@ -144,3 +161,65 @@ def test_a_hole_in_the_posts_is_told(rekt: Command, x: XServer, ledger: Path, ma
     assert rekt("tweet", "--hour", "2026-07-16T12", "--no-image").code == 0
     rekt("tweet", "--no-image")
     assert any("hours were not posted: nobody was at work" in text for text in mailbox.texts)
+
+
+def test_an_hour_lost_at_a_later_call_is_told(
+    rekt: Command, x: XServer, ledger: Path, mailbox: Mailbox
+) -> None:
+    """A post that waited in vain and whose time is over when the next hour is posted: told once, then over."""
+    with Outbox(ledger) as box:
+        waiting = Entry("x", "2026-07-16T10", "old", created_ms=1, deadline_ms=2, reason="no connection")
+        box.add(waiting)
+    assert rekt("tweet", "--hour", "2026-07-16T12", "--no-image").code == 0
+    assert len(mailbox.texts) == 1
+    assert "x: 2026-07-16T10 was left out: its time is over: no connection" in mailbox.texts[0]
+    assert rekt("tweet", "--hour", "2026-07-16T12", "--no-image").code == 0
+    assert len(mailbox.texts) == 2
+    assert mailbox.texts[1].startswith("rekt: well again")
+
+
+def until(true: Callable[[], bool], seconds: float = 40) -> None:
+    """Wait for it, not for ever."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert true()
+
+
+def test_a_sink_that_is_behind(ledger: Path, mailbox: Mailbox) -> None:
+    """QuestDB gets nothing: told once with what keeps it; once more when it has all."""
+    with Reader(ledger) as reader:
+        last = reader.last_seq()
+    marks = Marks(ledger)
+    marks.tell("questdb liqui", "can't be reached", suspended=False)
+    env = {**os.environ, "REKT_DATABASE_ENGINE": "questdb", "REKT_ALERTS_SINK_SECONDS": "0.6"}
+    command = [sys.executable, "-m", "rekt", "post", "--no-hours", "--no-large", "--seconds", "50"]
+    watch = subprocess.Popen(command, env=env)
+    try:
+        until(lambda: bool(mailbox.texts))
+        time.sleep(2)
+        assert len(mailbox.texts) == 1
+        assert f"QuestDB is behind for more than 1 s, {last} rows to be sent" in mailbox.texts[0]
+        assert mailbox.texts[0].endswith("can't be reached")
+        marks.tell("questdb liqui", None, suspended=False)
+        marks.save("questdb liqui", last, time.time_ns() // 1000)
+        until(lambda: len(mailbox.texts) == 2)
+        assert "well again" in mailbox.texts[1]
+    finally:
+        marks.close()
+        watch.kill()
+        watch.wait()
+
+
+def test_run_tells_without_posting(path: Path, mailbox: Mailbox, x: XServer) -> None:
+    """`rekt run` alone, with [ALERTS] set and the exchange out of reach: the operator is told; nothing is posted."""
+    env = {**os.environ, "REKT_BINANCE_WS_URL": "ws://127.0.0.1:9/x", "REKT_ALERTS_FEED_SECONDS": "2"}
+    run = subprocess.Popen([sys.executable, "-m", "rekt", "run"], env=env, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: bool(mailbox.texts))
+    finally:
+        run.terminate()
+        code = run.wait(20)
+    assert code == 0
+    assert "binance: no sign of life" in mailbox.texts[0]
+    assert x.state.requests == []

@@ -1,4 +1,4 @@
-"""`rekt post` beside `rekt run --post`: a process of its own, so that no picture or request ever slows recording.
+"""`rekt post` beside `rekt run`: a process of its own, so that no picture, request or message ever slows recording.
 
 It ends with us, however we end: its standard input is a pipe that only we hold. A post that is under way is carried
 to its end by a process of its own; where even that is killed, the outbox knows.
@@ -24,18 +24,18 @@ AGAIN_S = 10.0
 
 
 @contextmanager
-def companion(ctx: typer.Context) -> Iterator[None]:
-    """Have it run meanwhile; started again when it ends by itself."""
+def companion(ctx: typer.Context, *, posting: bool) -> Iterator[None]:
+    """Have it run meanwhile; started again when it ends by itself. Without `posting` it only tells of trouble."""
     from rekt import groups
     from rekt.cli import _posting
-    from rekt.cli.post import options
 
-    groups.need("post", "run --post")
-    services, _ = _posting.chosen(
-        _common.settings(ctx), None
-    )  # what is wrong is told before recording begins
-    log.info("each hour goes to %s", ", ".join(one.name for one in services))
-    command = [sys.executable, "-m", "rekt", *options(ctx), "post", "--with-parent"]
+    groups.need("post", "run --post" if posting else "alerts")
+    command = [sys.executable, "-m", "rekt", *_common.passed_on(ctx), "post", "--with-parent"]
+    if posting:  # what is wrong is told before recording begins
+        services, _ = _posting.chosen(_common.settings(ctx), None)
+        log.info("each hour goes to %s", ", ".join(one.name for one in services))
+    else:
+        command += ["--no-hours", "--no-large"]
     stop = threading.Event()
 
     def keep() -> None:

@@ -20,7 +20,7 @@ from rekt.posts.delivery import Terms as Delivery
 from rekt.posts.delivery import deliver
 from rekt.posts.gate import Terms
 from rekt.posts.mood import History
-from rekt.posts.schedule import CALL_S, deadline, hour_key, missed
+from rekt.posts.schedule import CALL_S, TELL_S, deadline, hour_key, missed
 from rekt.publisher import Entry, Post, Publisher, Receipt
 from rekt.stats.coverage import CLOSED_MS
 from rekt.stats.history import totals
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("rekt.post")
 
 POLL_S = 0.5
-LAST_S = 1.5  # for writing down and telling what became of it
+LAST_S = 1.5  # for writing down what became of it
+LOST = ("failed", "skipped")
 
 
 class Chosen(NamedTuple):
@@ -124,7 +125,7 @@ def post_hour(
     picture: bool = True,
 ) -> list[Told]:
     """Post an hour, with the numbers of a store (closed then), to every service that has not had it."""
-    key, told = hour_key(window.start), []
+    key, told, began = hour_key(window.start), [], time.monotonic()
     with store as reader, app.outbox(settings) as box:
         kept = [one for one in services if one.kept]
         there = {one.name: box.entry(one.name, key) for one in kept}
@@ -133,18 +134,47 @@ def post_hour(
         missing = [one for one in services if there.get(one.name) is None]
         if missing:
             summary = wait_final(reader, window)
-            until = time.monotonic() + CALL_S
+            waited = time.monotonic() - began
+            began += waited if waited >= POLL_S else 0.0
             told += _render(settings, box, reader, summary, missing, by_hand=by_hand, picture=picture)
-        else:
-            until = time.monotonic() + CALL_S
+        until = began + CALL_S
         box.forget_pictures(window.start - 7 * 86_400_000)
-    _deliver(settings, key, kept, until)
+        older = [old for one in kept for old in box.open_entries(one.name) if old.key != key]
+        thin = _thin(settings, reader, window) if kept and not by_hand else ""
+    _deliver(settings, key, kept, until - TELL_S)
     with app.outbox(settings) as box:
         entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
+        settled = [now for old in older if (now := box.entry(old.service, old.key)) and now.state in LOST]
         gone = 0 if by_hand else _gone(box, window, kept)
         if kept:
-            _alerts.update(settings, box, "post", of_posts(entries, gone))
+            names = {one.name for one in kept}
+            unseen = _configured(settings) - names
+            unseen |= {"coverage", "hours"} if by_hand else set()
+            found = of_posts([*settled, *entries], gone, thin)
+            within_s = until - time.monotonic() - LAST_S
+            _alerts.update(settings, box, "post", found, unseen=unseen, within_s=within_s)
     return told + [told_of(entry) for entry in entries]
+
+
+def _configured(settings: Settings) -> set[str]:
+    """The services that are posted to when none is named."""
+    asked = {name.strip().lower() for name in settings.section("POST").text("to").split(",") if name.strip()}
+    return asked or {
+        name
+        for name, one in app.services().items()
+        if one.required and not one.missing(settings.section(one.section))
+    }
+
+
+def _thin(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> str:
+    """What the operator is told of an hour's coverage; nothing where it is enough."""
+    covered = _common.summary(reader, window, max(_common.now_ms(), window.end)).coverage
+    enough = terms(settings).min_coverage
+    if covered >= enough:
+        return ""
+    return (
+        f"{hour_key(window.start)}: only {covered * 100:.4g} % was recorded, {enough * 100:.4g} % is wanted"
+    )
 
 
 def _gone(box: Outbox, window: Window, services: list[Chosen]) -> int:
@@ -215,7 +245,7 @@ def _render(
         if draft.would == "skip":
             entry = rules.left_out(entry, draft.cause, draft.reason)
             log.warning("%s %s: skipped: %s", one.name, key, draft.reason)
-        elif entry.deadline_ms is not None and now >= entry.deadline_ms:
+        elif one.kept and entry.deadline_ms is not None and now >= entry.deadline_ms:
             reason = f"the hour ended {_common.length(now - summary.window.end)} ago: name it with --hour to post it"
             entry = rules.left_out(entry, "missed", reason)
             log.warning("%s %s: skipped: %s", one.name, key, reason)
@@ -305,7 +335,9 @@ def _deliver(settings: Settings, key: str | None, services: list[Chosen], until:
         except RektError as error:
             log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace
 
-    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in services]
+    threads = [
+        threading.Thread(target=work, args=(one,), name=f"post {one.name}", daemon=True) for one in services
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -192,8 +192,8 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         _hush()
     except SystemExit as end:
-        # Whatever a look-up of a name that hangs is waiting for, the interpreter would wait for it too; all that
-        # matters is written.
-        if args is None and any(thread.name.startswith("asyncio_") for thread in threading.enumerate()):
+        # Whatever a look-up of a name that hangs, or a service past its time, is waiting for, the interpreter would
+        # wait for it too; all that matters is written.
+        if args is None and any(t.name.startswith(("asyncio_", "post ")) for t in threading.enumerate()):
             os._exit(end.code if isinstance(end.code, int) else 1)
         raise

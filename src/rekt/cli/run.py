@@ -24,9 +24,7 @@ def command(
     ] = None,
     post: Annotated[
         bool,
-        typer.Option(
-            "--post", help="Also post each hour (and what else [POST] asks for), and tell of trouble."
-        ),
+        typer.Option("--post", help="Also post each hour (and what else [POST] asks for)."),
     ] = False,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Also show it in the browser, from a process of its own.")
@@ -62,10 +60,10 @@ def command(
         shipping.check(settings)
         groups.need("questdb", "rekt run")
     with ExitStack() as beside:
-        if post:
+        if post or settings.section("ALERTS").text("urls"):
             from rekt.cli._companion import companion
 
-            beside.enter_context(companion(ctx))
+            beside.enter_context(companion(ctx, posting=post))
         record(
             settings,
             seconds=seconds,

@@ -17,9 +17,12 @@ from rekt.publisher import Entry, NotPosted, Post, Publisher
 
 log = logging.getLogger("rekt.post")
 
-SEND_S: Final = 28.0  # less time than this left: no attempt is begun (5 to connect, 20 to read)
-LOOK_S: Final = 12.0  # nor a look
-ENOUGH_S: Final = 80.0  # what an attempt with a picture, or a look, may take
+MARGIN_S: Final = 6.0  # a publisher ends within its time and at most one connect
+SEND_S: Final = (
+    31.0  # less time than this left: no attempt is begun (5 to connect, 20 to read, and the margin)
+)
+LOOK_S: Final = 16.0  # nor a look
+ENOUGH_S: Final = 84.0  # what an attempt with a picture, or a look, may take
 
 
 class Box(Protocol):
@@ -73,17 +76,18 @@ def deliver(
     *,
     clock: Callable[[], int] = now_ms,
     sleep: Callable[[float], None] = time.sleep,
+    timer: Callable[[], float] = time.monotonic,
 ) -> Entry | None:
-    """Bring one entry (None: only older ones) as far as it goes until `until_s` (monotonic), then older ones."""
+    """Bring one entry (None: only older ones) as far as it goes until `until_s` (by `timer`), then older ones."""
     with box.alone(service, until_s) as mine:
         if not mine:
             return box.entry(service, key) if key else None
         entry = box.entry(service, key) if key else None
         if entry is not None:
-            entry = _carry(box, entry, publisher, terms, until_s, clock, sleep)
+            entry = _carry(box, entry, publisher, terms, until_s, clock, sleep, timer)
         for old in box.open_entries(service):
             if old.key != key:
-                _carry(box, old, publisher, terms, time.monotonic(), clock, sleep)
+                _carry(box, old, publisher, terms, until_s, clock, None, timer)
         return entry
 
 
@@ -94,11 +98,11 @@ def _carry(
     terms: Terms,
     until_s: float,
     clock: Callable[[], int],
-    sleep: Callable[[float], None],
+    sleep: Callable[[float], None] | None,  # None: only what is due at once
+    timer: Callable[[], float],
 ) -> Entry:
-    late = until_s <= time.monotonic()  # an older one: what is due at once, and no waiting
     while True:
-        left = ENOUGH_S if late else until_s - time.monotonic()
+        left = until_s - timer()
         now = clock()
         action = outbox.decide(entry, now, terms.settle_ms, can_find=publisher.can_find)
         if isinstance(action, outbox.Settled):
@@ -106,10 +110,10 @@ def _carry(
         elif isinstance(action, outbox.Send) and left >= SEND_S:
             following = _attempt(box, entry, publisher, terms, min(left, ENOUGH_S), clock)
         elif isinstance(action, outbox.Look) and left >= LOOK_S:
-            finding = publisher.find(_post(entry, None), now, min(left, ENOUGH_S) - 2)
+            finding = publisher.find(_post(entry, None), now, min(left, ENOUGH_S) - MARGIN_S)
             following = outbox.found(entry, finding, clock())
             _tell(following, entry)
-        elif isinstance(action, outbox.Wait) and not late and (action.until_ms - now) / 1000 < left:
+        elif isinstance(action, outbox.Wait) and sleep is not None and (action.until_ms - now) / 1000 < left:
             sleep(max(0.01, (action.until_ms - now) / 1000))
             continue
         else:
@@ -137,7 +141,7 @@ def _attempt(
     if claimed is None:
         log.warning("%s %s: somebody else has claimed it", entry.service, entry.key)
         return None
-    outcome = publisher.publish(post._replace(first_ms=claimed.first_ms), clock(), left - 2)
+    outcome = publisher.publish(post._replace(first_ms=claimed.first_ms), clock(), left - MARGIN_S)
     following = outbox.published(claimed, outcome, clock(), price)
     _tell(following, claimed, outcome if isinstance(outcome, NotPosted) else None)
     return following

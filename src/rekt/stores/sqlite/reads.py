@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 PAGE = 5_000  # rows of one read
 WALK = 20_000  # rows a filter looks at in one read
+SWEEP = 100_000  # rows that a walk through the whole ledger looks at in one read
 COUNTS = "(status IS NULL OR status = 'FILLED')"
 _EVENT = (
     "f.venue, f.market, f.price_kind, f.sampling, l.trade_time, l.uid, l.symbol, l.order_side, l.status, l.price,"
@@ -305,6 +306,19 @@ class Reader:
         except KeyError:  # a market that is new to us
             self._feeds = feeds = {number: Feed(*row) for number, *row in self._rows("SELECT * FROM feed")}
             return [Row(at, made((feeds[feed], *rest))) for at, feed, *rest in found]
+
+    def sizes(self, window: Window, least: int = 0) -> Iterator[tuple[str, int]]:
+        """Symbol and notional of every counting event from a size on, in no order.
+
+        A walk through the whole ledger: for a month of it that is twice as fast as by the index over the time.
+        """
+        last = self.last_seq()
+        for seq in range(0, last, SWEEP):
+            yield from self._rows(
+                "SELECT symbol, notional FROM liquidation NOT INDEXED WHERE seq > ? AND seq <= ?"
+                f" AND notional >= ? AND trade_time >= ? AND trade_time < ? AND {COUNTS}",
+                seq, min(seq + SWEEP, last), least, window.start, window.end,
+            )  # fmt: skip
 
     def last_seq(self) -> int:
         """The highest place in the ledger; 0 when there is none."""
