@@ -17,7 +17,7 @@ from benchmarks.measure import percentile
 from benchmarks.traffic import documents
 from rekt import app
 from rekt.model import Liquidation
-from rekt.service import Service, tune
+from rekt.service import Service
 from rekt.store import Appended, Batch
 
 
@@ -78,7 +78,7 @@ def main() -> None:
         "REKT_BINANCE_CONNECTIONS": "1",  # the sender sends everything to each
     }
     prepare()
-    tune()
+    app.tune()
     figures = asyncio.run(record(count))
     with app.reader(app.settings()) as reader:
         wrong = reader.verify()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -31,8 +33,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("rekt.app")
 
 _STARTED = time.monotonic()
-ALL_S = 9.0  # of the ten seconds that an ordered end may take
-OVERLAP_S = 2.5  # two ticks of a canary: so long both deliver before the old recorder is told to go
+
+
+def tune() -> None:
+    """Set the interpreter up for recording and shipping: one busy loop beside one writing thread, and few cycles of objects.
+
+    The writer, back from SQLite, waits for Python's lock for so long as the loop is busy: the default of 5 ms is
+    longer than its work. Events are plain tuples, which the collector need not look through again and again.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def since_start_s() -> float:
@@ -144,7 +156,24 @@ def outbox(settings: Settings) -> Outbox:
     """The posts, for writing. Raises LedgerError."""
     from rekt.stores.sqlite.outbox import Outbox
 
-    return Outbox(settings.ledger_path)
+    return Outbox(outbox_path(settings))
+
+
+def outbox_path(settings: Settings) -> Path:
+    """The file that remembers what was posted: the ledger; without one, a file of its own beside where it would be.
+
+    Such a file stays the only outbox, also when a ledger comes later: two could each post the same hour.
+    """
+    ledger = settings.ledger_path
+    own = ledger.with_name(f"{ledger.stem}.outbox.db")
+    return own if own.exists() or not ledger.exists() else ledger
+
+
+def posts(settings: Settings) -> Reader:
+    """The posts, for reading. Raises LedgerError where there is no outbox yet."""
+    from rekt.stores.sqlite import Reader
+
+    return Reader(outbox_path(settings))
 
 
 def writer(settings: Settings) -> Ledger:

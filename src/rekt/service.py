@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -34,18 +33,6 @@ log = logging.getLogger("rekt.app")
 
 ALL_S = 9.0  # of the ten seconds that an ordered end may take
 OVERLAP_S = 2.5  # two ticks of a canary: so long both deliver before the old recorder is told to go
-
-
-def tune() -> None:
-    """Set the interpreter up for recording: one busy loop beside one writing thread, and few cycles of objects.
-
-    The writer, back from SQLite, waits for Python's lock for so long as the loop is busy: the default of 5 ms is
-    longer than its work. Events are plain tuples, which the collector need not look through again and again.
-    """
-    sys.setswitchinterval(0.0005)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 class Service:

@@ -16,7 +16,7 @@ from rekt import app
 from rekt.cli._child import beside
 from rekt.cli._live import Live, describe
 from rekt.errors import LedgerError
-from rekt.service import Service, tune
+from rekt.service import Service
 
 if TYPE_CHECKING:
     from rekt.config import Settings
@@ -47,7 +47,7 @@ def record(
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
-    tune()
+    app.tune()
     try:
         left = _complete(_run(service, live, seconds, command, dashboard))
     finally:
