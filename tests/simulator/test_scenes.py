@@ -15,7 +15,7 @@ from rekt.simulator.scene import Kind, Publication, Scene, Session
 from rekt.simulator.source import source_of
 from rekt.simulator.truth import Counts
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
-from rekt.worth import DOLLARS
+from rekt.worth import BITCOIN, DOLLARS
 
 VENUES = scenes.names()
 START_MS = 1_795_000_000_000
@@ -71,7 +71,7 @@ def subscribed(
 def test_what_a_scene_says_its_venue_reads(name: str) -> None:
     """Answers are no errors; each forced order is one event of its side, valued; the canary ticks on each connection."""
     one, settings = venue(name)
-    scene = scenes.load(Options(venue=name, rate=40.0, scene="busy"))
+    scene = scenes.load(Options(venue=name, rate=40.0, scene="busy", canary_period_s=1.0))
     instruments = listed(name, scene)
     assert {i.symbol for i in instruments} >= {i.symbol for i in scene.instruments}
     reference = Reference({i.symbol: i for i in instruments})
@@ -100,24 +100,26 @@ def test_what_a_scene_says_its_venue_reads(name: str) -> None:
                 decoded = one.decode(frame, (START_MS + 120_000) * 1000, known)
                 if isinstance(decoded, tuple):
                     events += decoded
-                ticks[id(session)] += isinstance(decoded, Tick)
+                if isinstance(decoded, Tick):
+                    ticks[id(session)] += 1
+                    known.tick(decoded)
             events += one.due((START_MS + 240_000) * 1000, known)  # what is told a little later
         return events
 
     forced = 0
-    for second in range(1, 13):
+    for second in range(13):
         now_ms = START_MS + second * 1000
+        streams = {stream for session, _ in connections for stream in session.streams}
+        for other in scene.canary(streams, now_ms, market.price):
+            assert told(other) == []
         for order in market.orders(now_ms):
             publication = scene.liquidation(order, now_ms)
             assert publication is not None
             assert publication.kind is Kind.LIQUIDATION
             (event,) = told(publication)
             assert (event.symbol, event.order_side) == (order.instrument.symbol, order.side)
-            assert (event.notional is not None) == (order.instrument.quote in DOLLARS)
+            assert (event.notional is not None) == (order.instrument.quote in DOLLARS | BITCOIN)
             forced += 1
-        streams = {stream for session, _ in connections for stream in session.streams}
-        for publication in scene.canary(streams, now_ms, market.price):
-            assert told(publication) == []
     assert forced > 300
     assert min(ticks.values()) >= 10
 

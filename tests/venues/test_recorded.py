@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from rekt import app, registry
-from rekt.config import Settings, load, variable
+from rekt.config import Settings, load
 from rekt.model import Window
 from rekt.simulator import SimulatorThread, scenes, simulated
 from rekt.stats.coverage import covered, union
 from rekt.stores.sqlite import Reader
 from rekt.venue import Reference, Venue
 from tests.pipeline.service import Running, until
+from tests.venues.pointed import environ as environ_of
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
 RATE = 20.0
@@ -29,14 +30,14 @@ CANARY_S = 2.5
 
 def environ(name: str, exchange: SimulatorThread, ledger: Path, connections: int = 2) -> dict[str, str]:
     """The settings of a recorder of this exchange, as the environment gives them."""
-    defaults = load(None, {}, extra=app.keys(), launcher_root=None, cwd=None).section(name.upper())
-    section = app.pointed_at(defaults, exchange.ws_url, exchange.rest_url)
-    given = {key: value for key, value in section.items() if key.endswith("_url")}
-    given |= {"connections": str(connections)}
-    if float(section.text("canary_timeout")) < 30:  # a canary each second, at the simulator as at the venue
-        given |= {"canary_timeout": str(CANARY_S)}
     return {
-        **{variable(name, key): value for key, value in given.items()},
+        **environ_of(
+            name,
+            exchange.ws_url,
+            exchange.rest_url,
+            connections=connections,
+            canary_timeout=CANARY_S,
+        ),
         "REKT_VENUES_ENABLED": name,
         "REKT_DATABASE_PATH": str(ledger),
     }
@@ -66,6 +67,18 @@ def uids(
     return found
 
 
+def published(one: Venue, exchange: SimulatorThread, ledger: Path) -> set[bytes]:
+    """The identities of all that the exchange published, whether anybody heard it then or not."""
+    with Reader(ledger) as reader:
+        reference = Reference(reader.instruments(one.name))
+    found = set()
+    for sent in exchange.sent:
+        decoded = one.decode(sent.payload, time.time_ns() // 1000, reference)
+        events = decoded if isinstance(decoded, tuple) else one.due(1 << 62, reference)
+        found |= {event.uid for event in events}
+    return found
+
+
 def stored(ledger: Path) -> list[bytes]:
     """The identities in the ledger."""
     with Reader(ledger) as reader:
@@ -86,7 +99,7 @@ def whole(recorder: Running) -> bool:
 def test_faults_of_one_connection_cost_nothing(name: str, tmp_path: Path) -> None:
     """With two connections, a cut, a stall and an acknowledging silence of one after the other: nothing lost or doubled."""
     ledger = tmp_path / "l.db"
-    with simulated(venue=name, scene="none", rate=RATE, hold_ms=0) as exchange:
+    with simulated(venue=name, scene="none", rate=RATE, hold_ms=0, canary_period_s=1.0) as exchange:
         recorder = Running(settings(name, exchange, ledger))
         try:
             assert until(lambda: whole(recorder), 60), recorder.error
@@ -101,6 +114,7 @@ def test_faults_of_one_connection_cost_nothing(name: str, tmp_path: Path) -> Non
         finally:
             recorder.stop()
         assert len(stored(ledger)) == len(set(stored(ledger)))
+        assert set(stored(ledger)) <= published(one, exchange, ledger)  # nothing told again became another
         assert uids(one, exchange, ledger, since_ns=began) <= set(stored(ledger)) | _last(
             one, exchange, ledger
         )
@@ -121,7 +135,7 @@ def _last(one: Venue, exchange: SimulatorThread, ledger: Path) -> set[bytes]:
 def test_holes_are_recorded(name: str, tmp_path: Path) -> None:
     """All cut at once, and the process killed: nothing doubled, all of covered time there, both holes with their cause."""
     ledger = tmp_path / "l.db"
-    with simulated(venue=name, scene="none", rate=RATE, hold_ms=0) as exchange:
+    with simulated(venue=name, scene="none", rate=RATE, hold_ms=0, canary_period_s=1.0) as exchange:
         given = {**os.environ, **environ(name, exchange, ledger)}
         process = _start(given)
         try:
@@ -154,6 +168,7 @@ def test_holes_are_recorded(name: str, tmp_path: Path) -> None:
         }
         rows = stored(ledger)
         assert len(rows) == len(set(rows))
+        assert set(rows) <= published(app.venue(name), exchange, ledger)
         assert len(sent) > 20
         missing = sent - set(rows)
         assert not missing
@@ -207,3 +222,17 @@ def _summary(ledger: Path, start: int, end: int):  # type: ignore[no-untyped-def
 
     with Reader(ledger) as reader:
         return summarise(reader, Window(start, end), int(time.time() * 1000), traits=app.traits())
+
+
+def test_a_refused_subscription_is_no_coverage(tmp_path: Path) -> None:
+    """An error answer on a connection that subscribes ends it as refused, though its canary goes on; another is opened."""
+    ledger = tmp_path / "l.db"
+    with simulated(venue="okx", scene="none", rate=RATE, hold_ms=0) as exchange:
+        recorder = Running(settings("okx", exchange, ledger))
+        try:
+            assert until(lambda: whole(recorder), 60), recorder.error
+            exchange.send(b'{"event":"error","code":"60018","msg":"channel does not exist","connId":"x"}')
+            assert until(lambda: len(exchange.connections) >= 4, 30)
+        finally:
+            recorder.stop()
+        assert [connection.cause for connection in recorder.connections()][:2] == ["refused", "refused"]

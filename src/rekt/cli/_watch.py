@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rekt import app, shipping
-from rekt.cli import _alerts, _common, _posting
+from rekt.cli import _alerts, _common
 from rekt.errors import LedgerError
 from rekt.fields import DAY
 from rekt.model import Window
@@ -110,7 +110,8 @@ class Troubles:
         if now < self._next:
             return
         self._next = now + self._every_s
-        known = reader.alerts()
+        with app.posts(self._settings) as box:
+            known = box.alerts()
         self._update(known, "feed", self._feeds(reader, known))
         self._update(known, "sink", self._sink(known, now))
         suspicious = of_suspicions(reader.suspicions(), app.enabled(self._settings))
@@ -118,7 +119,7 @@ class Troubles:
 
     def _update(self, known: Collection[str], watch: str, found: dict[str, str]) -> None:
         if found or any(name.startswith(f"{watch} ") for name in known):
-            with _posting.outbox(self._settings) as box:
+            with app.outbox(self._settings) as box:
                 _alerts.update(self._settings, box, watch, found)
 
     def _feeds(self, reader: Reader, known: Collection[str]) -> dict[str, str]:

@@ -26,17 +26,19 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
     now = _common.now_ms()
-    with _common.ledger(ctx) as ledger:
+    with _common.ledger(ctx) as ledger, app.posts(settings) as box:
         if as_json:
             import apsw
 
             version = apsw.sqlite_lib_version()
             sink = shipping.status(settings) if shipping.wanted(settings) else None
             _common.print_json(
-                status_object(ledger, now_ms=now, recording=recording, sqlite_version=version, sink=sink)
+                status_object(
+                    ledger, now_ms=now, recording=recording, sqlite_version=version, sink=sink, outbox=box
+                )
             )
             return
-        posting = posting_object(ledger, now)
+        posting = posting_object(box, now)
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
         size, suspicions = ledger.size(), ledger.suspicions()

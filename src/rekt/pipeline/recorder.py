@@ -43,6 +43,7 @@ REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
 UNREACHABLE = "unreachable"
+REFUSED = "refused"  # a subscription was
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
 KEPT_REFUSALS = 20
 KINDS = 100  # of bad frames are told
@@ -311,6 +312,10 @@ class Recorder:
                 self.refusals.append(notice.text)
             if self._worth_telling(f"error {notice.text[:40]}"):
                 log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
+            if (
+                link.endpoint.messages and link.endpoint.topics is None
+            ):  # its canary would prove what is not sent
+                link.leave(REFUSED)
         elif notice.kind == "reconnect":
             log.info("%s: %s; connecting anew", self.venue.name, notice.text)
             link.leave("cut")

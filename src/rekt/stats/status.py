@@ -78,10 +78,11 @@ def status_object(
     sqlite_version: str,
     sink: dict[str, Any] | None,
     recent: Window | None = None,
+    outbox: Kept | None = None,
 ) -> dict[str, Any]:
     """The object; `runs` is how many there were, `recording` whether one is at work now, `sink` what a sink is like.
 
-    `recent` leaves out connections whose life does not touch that time.
+    `recent` leaves out connections whose life does not touch that time. `outbox`: where the posts are, if elsewhere.
     """
     last = ledger.last_trade_time()
     losses = {loss.connection: loss for loss in add_up(ledger.deliveries(recent or ALWAYS))}
@@ -98,7 +99,7 @@ def status_object(
         },
         "sqlite_version": sqlite_version,
         "sink": sink,
-        **posting_object(ledger, now_ms),
+        **posting_object(outbox or ledger, now_ms),
         "suspicions": [suspicion_object(one) for one in ledger.suspicions()],
     }
 

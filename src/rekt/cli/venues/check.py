@@ -25,13 +25,14 @@ def command(
     from rekt import app
     from rekt.cli import _checks, _trial
     from rekt.errors import UsageError
+    from rekt.service import trial
 
     settings = _common.settings(ctx)
     names = app.chosen(name)
     if len(names) != 1:
         raise UsageError("one venue at a time is checked", hint=f"known: {', '.join(app.chosen('all'))}")
     with _common.waiting(f"listening to {names[0]} for {seconds:g} s"):
-        seen = app.trial(settings, names[0], seconds)
+        seen = trial(settings, names[0], seconds)
     found = _trial.judged(app.venue(names[0]), settings.section(names[0].upper()), seen)
     if as_json:
         for check in found:
