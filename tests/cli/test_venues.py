@@ -92,6 +92,10 @@ def test_listing_needs_no_ledger(rekt: Rekt, path: Path) -> None:
 # -- a real check ------------------------------------------------------------------------------------------------------
 
 
+# No step in their lists; and a contract in euros, whose dollars nobody tells.
+UNTOLD = {"bitfinex": ("units",), "bitmex": ("units", "values"), "htx": ("units",)}
+
+
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("name", VENUES)
 def test_a_venue_that_is_well(name: str, rekt: Rekt, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +103,7 @@ def test_a_venue_that_is_well(name: str, rekt: Rekt, path: Path, monkeypatch: py
     one = app.venue(name)
     thin = any(feed.sampling in THIN for feed in one.feeds)
     slow = any(endpoint.pause_s > 0.2 for endpoint in one.endpoints(section(one)))
-    with simulated(venue=name, scene="none", rate=20.0, throttle=thin) as exchange:
+    with simulated(venue=name, scene="none", rate=20.0, throttle=thin, canary_period_s=1.0) as exchange:
         pointed(monkeypatch, name, exchange, path)
         result = rekt("venues", "check", name, "--seconds", "30" if slow else "9", "--json")
     states = found(result.objects)
@@ -114,7 +118,8 @@ def test_a_venue_that_is_well(name: str, rekt: Rekt, path: Path, monkeypatch: py
         "values",
         "units",
     ):
-        assert states[check] == "ok", result.out
+        expected = "warn" if check in UNTOLD.get(name, ()) else "ok"
+        assert states[check] == expected, result.out
     assert states["sides"] == "warn"  # half an hour at least is needed
     assert "fail" not in states.values()
     assert not path.parent.exists()
