@@ -14,9 +14,8 @@ from rekt.simulator.market import Market
 from rekt.venue import Reference, Venue
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
-# The unit of bitget's inverse market is not known; the others' lists tell no step.
-BOTH = {"linear", "inverse"}
-WITHOUT_STEP = {"bitget": {"inverse"}, "bitfinex": BOTH, "bitmex": BOTH, "htx": BOTH}
+# Bitget's unit there is not known; Bitfinex lists no steps.
+WITHOUT_STEP = {"bitget": {"inverse"}, "bitfinex": {"linear"}}
 NOW = 1_791_565_600_000
 
 
@@ -42,7 +41,7 @@ def sold(one: Venue) -> tuple[list[Liquidation], Reference]:
             continue
         known = reference.instruments.get(order.instrument.symbol)
         decoded = one.decode(told.payload, (NOW + 3000) * 1000, reference.of(known.market if known else None))
-        found += decoded if isinstance(decoded, tuple) else ()  # or held back, see `due`
+        found += decoded if isinstance(decoded, tuple) else ()  # some hold events back
     return found + list(one.due(1 << 62, reference)), reference
 
 

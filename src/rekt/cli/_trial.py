@@ -84,8 +84,10 @@ def _acknowledged(venue: Venue, settings: Section, seen: Seen) -> Iterator[Check
 def _canary(timeout_s: float, seen: Seen) -> Check:
     ages = [one.age_s for one in seen.canaries if one.age_s is not None]
     if len(ages) < len(seen.canaries):
-        text = f"{len(seen.canaries) - len(ages)} of {len(seen.canaries)} connections never ticked"
-        return Check("canary", "fail", text, "the address may be retired, or the subscription silent")
+        text = f"{len(seen.canaries) - len(ages)} of {len(seen.canaries)} have not ticked yet"
+        dead = {"mis-routed", "stall"} & seen.ends.keys()
+        hint = "the address may be retired, or the subscription silent" if dead else "give it more --seconds"
+        return Check("canary", "fail" if dead else "warn", f"{text}; one is due within {timeout_s:g} s", hint)
     apart = [one.every_s for one in seen.canaries if one.every_s is not None]
     text = f"the last {max(ages):.1f} s ago" + (f", every {max(apart):.2g} s" if apart else ", only once")
     if max(ages) > timeout_s:

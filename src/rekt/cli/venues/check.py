@@ -8,13 +8,22 @@ import typer
 
 from rekt.cli import _common
 
+USUAL_S = 60.0
+MARGIN_S = 20.0  # to connect and subscribe
+
 
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The venue, as `rekt venues` lists it.")],
     seconds: Annotated[
-        float, typer.Option("--seconds", metavar="N", min=1, help="Listen for so long; 60 by default.")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            "--seconds",
+            metavar="N",
+            min=1,
+            help="Listen for so long; by default 60, or until a slow canary is due.",
+        ),
+    ] = None,
     as_json: _common.Json = False,
 ) -> None:
     """Connect to a venue as the recorder would, write nothing, and tell what is seen.
@@ -31,9 +40,11 @@ def command(
     names = app.chosen(name)
     if len(names) != 1:
         raise UsageError("one venue at a time is checked", hint=f"known: {', '.join(app.chosen('all'))}")
-    with _common.waiting(f"listening to {names[0]} for {seconds:g} s"):
-        seen = trial(settings, names[0], seconds)
-    found = _trial.judged(app.venue(names[0]), settings.section(names[0].upper()), seen)
+    section = settings.section(names[0].upper())
+    wanted = seconds if seconds is not None else max(USUAL_S, section.number("canary_timeout") + MARGIN_S)
+    with _common.waiting(f"listening to {names[0]} for {wanted:g} s"):
+        seen = trial(settings, names[0], wanted)
+    found = _trial.judged(app.venue(names[0]), section, seen)
     if as_json:
         for check in found:
             _common.print_json(check._asdict())
