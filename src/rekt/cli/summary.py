@@ -99,7 +99,7 @@ def page(console: Console, one: HourSummary, now: int, *, chosen: bool, how: Qua
     from rich.table import Table
     from rich.text import Text
 
-    from rekt.stats.basis import sentences
+    from rekt.stats.basis import kinds, sentences
 
     window = one.window
     name = "hour" if one.hour is not None else "time"
@@ -136,7 +136,7 @@ def page(console: Console, one: HourSummary, now: int, *, chosen: bool, how: Qua
     if how is not None:
         for line in _quality(how):
             console.print(line)
-    for words in sentences(one.by_venue):
+    for words in sentences(kinds(one.by_venue)):
         console.print(Text(words, style="dim"))
 
 
@@ -151,8 +151,9 @@ def _headline(one: HourSummary) -> Text:
     noun = "liquidation" if one.count == 1 else "liquidations"
     text = Text.assemble((f"{one.count:,} {noun} took at least {_common.usd(one.total)}.", "bold"))
     if one.largest:
+        whose = f" ({clean(one.largest.venue)})" if len(one.by_venue) > 1 else ""
         text.append(
-            f" The largest: {clean(one.largest.symbol)} {one.largest.side} {_common.usd(one.largest.notional)}"
+            f" The largest: {clean(one.largest.symbol)}{whose} {one.largest.side} {_common.usd(one.largest.notional)}"
             f" at {_common.moment(one.largest.trade_time)[0 if one.hour is None else 11 :]}."
         )
     return text

@@ -6,17 +6,15 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from rekt.cli import _common
 from rekt.cli._screen import Look, Object, line, page, state_of
 from rekt.errors import RestError
-
-if TYPE_CHECKING:
-    from rekt.model import VenueTally
+from rekt.stats.basis import Kind, kinds, sentences
 
 POLL_S = 0.25
 CARDS_S = 2.0
@@ -108,7 +106,7 @@ def _local(ctx: typer.Context, venue: str | None) -> Iterator[Look]:
                     for name, length in WINDOWS.items()
                 }
                 cards = {name: hour_object(one) for name, one in found.items()}
-                basis = mixed(found["24h"].by_venue) if several else ()
+                basis = tuple(sentences(kinds(found["24h"].by_venue))) if several else ()
                 status = status_object(
                     ledger, now_ms=now, recording=app.recording(path), sqlite_version=apsw.sqlite_lib_version(),
                     sink=None, recent=Window(now - DAY, now + DAY),
@@ -122,13 +120,6 @@ def _local(ctx: typer.Context, venue: str | None) -> Iterator[Look]:
             events = [
                 liquidation_object(row.event) for row in rows if only is None or row.event.feed.venue == only
             ]
-
-
-def mixed(venues: Iterable[VenueTally]) -> tuple[str, ...]:
-    """What the cards' figures rest on, where several venues are added up."""
-    from rekt.stats.basis import sentences
-
-    return tuple(sentences(list(venues)))
 
 
 def _remote(url: str, token: str | None, venue: str | None) -> Iterator[Look]:
@@ -206,14 +197,8 @@ def _cards(client: Any, base: str, asked: dict[str, str]) -> dict[str, Object]:
 
 def _mixed(cards: dict[str, Object], venue: str | None) -> tuple[bool, tuple[str, ...]]:
     """Whether a server tells of several venues, and what its figures rest on then."""
-    from rekt.model import VenueTally
-
     told = cards["24h"]["by_venue"]
     if venue is not None or len(told) < 2:
         return False, ()
-    return True, mixed(
-        VenueTally(
-            one["venue"], one["count"], 0, one["coverage"], one["final"], one["sampling"], one["price_kind"]
-        )
-        for one in told
-    )
+    found = [Kind(one["venue"], one["sampling"], one["price_kind"]) for one in told]
+    return True, tuple(sentences(found))

@@ -123,7 +123,7 @@ async def _coverage(context: Context, _: Request, asked: dict[str, Any]) -> Resp
     window = p.window_of(asked, context.now)
     window = Window(max(window.start, window.end - 400 * 24 * HOUR), window.end)
     key = window if asked["from"] is not None or asked["to"] is not None else asked["window"]
-    return json(await context.numbers.coverage(window, key))
+    return json(await context.numbers.coverage(window, key, asked["venue"]))
 
 
 async def _status(context: Context, _: Request, _asked: dict[str, Any]) -> Response:
@@ -180,8 +180,9 @@ ENDPOINTS = (
         "Symbols by total, each with the percentile of that total among its own last 30 days.", _symbols,
     ),
     Endpoint(
-        f"{PREFIX}/coverage", (p.FROM, p.TO, p.LENGTH), "Coverage",
-        "What of a time (400 days at most) was proved to be received, and the gaps.", _coverage,
+        f"{PREFIX}/coverage", (p.FROM, p.TO, p.LENGTH, p.VENUE), "Coverage",
+        "What of a time (400 days at most) was proved to be received, the gaps, and in words what the venues tell.",
+        _coverage,
     ),
     Endpoint(f"{PREFIX}/status", (), "Status", "What the ledger holds and whether it grows.", _status),
     Endpoint(

@@ -21,6 +21,7 @@ from rekt.fields import DAY, HOUR, iso_ms, money
 from rekt.model import Bucket, HourSummary, Window
 from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
 from rekt.stats import coverage as proof
+from rekt.stats.basis import Kind, sentences
 from rekt.stats.coverage import Traits
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
@@ -198,30 +199,31 @@ class Numbers:
 
         return await self.kept(("symbols", length, history, venue), lambda: self.shelf.ask(look), 2.0)
 
-    async def coverage(self, window: Window, key: object) -> bytes:
-        """What of a window was proved to be received, by venue, and the gaps."""
+    async def coverage(self, window: Window, key: object, venue: str | None = None) -> bytes:
+        """What of a window was proved to be received, by venue, the gaps, and what the venues' figures rest on."""
         now, traits = self.source.clock_ms(), self.source.traits
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, traits)
+            alive = _alive(book, window, traits, venue)
+            kinds = {name: Kind(name, *traits.get(name, _USUAL)[2:4]) for name in sorted(alive)}
             venues: list[Object] = [
                 {
-                    "venue": venue,
-                    "coverage": proof.coverage(spans, window, now, self._canary_ms(venue)),
-                    "last_tick": iso_ms(max(span.end_ms for span in spans)) if spans else None,
-                    "canary_seconds": self._canary_ms(venue) / 1000,
-                    "sampling": traits.get(venue, _USUAL).sampling,
-                    "price_kind": traits.get(venue, _USUAL).price_kind,
+                    "venue": name,
+                    "coverage": proof.coverage(alive[name], window, now, self._canary_ms(name)),
+                    "last_tick": iso_ms(max(span.end_ms for span in alive[name])) if alive[name] else None,
+                    "canary_seconds": self._canary_ms(name) / 1000,
+                    "basis": sentences([kind]),
                 }
-                for venue, spans in sorted(alive.items())
+                for name, kind in kinds.items()
             ]
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end),
-                "coverage": min((venue["coverage"] for venue in venues), default=0.0), "venues": venues,
+                "coverage": min((one["coverage"] for one in venues), default=0.0), "venues": venues,
+                "basis": sentences(list(kinds.values())),
                 "gaps": _gaps(book, window, now, alive, traits),
             })  # fmt: skip
 
-        return await self.kept(("coverage", key), lambda: self.shelf.ask(look))
+        return await self.kept(("coverage", key, venue), lambda: self.shelf.ask(look))
 
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""

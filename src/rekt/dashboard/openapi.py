@@ -110,10 +110,9 @@ SCHEMAS: Mapping[str, Schema] = {
     "Coverage": _object(
         from_=TIME, to=TIME, coverage=SHARE,
         venues=_list(_object(
-            venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME, canary_seconds=NUMBER, sampling=OPTIONAL,
-            price_kind=OPTIONAL,
+            venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME, canary_seconds=NUMBER, basis=_list(TEXT),
         )),
-        gaps=_list(_ref("Gap")),
+        basis=_list(TEXT), gaps=_list(_ref("Gap")),
     ),
     "Status": _object(
         runs=COUNT,
