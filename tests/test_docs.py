@@ -305,6 +305,7 @@ OBJECTS = {
     "hour": ["summary", "--hour", "2026-07-16T12"],
     "status": ["status"],
     "tweet": ["tweet", "--dry-run", "--hour", "2026-07-16T12"],
+    "venue": ["venues"],
 }
 INSIDE: dict[str, type[Loss | Lag | Saturation]] = {
     "loss_rate": Loss,
@@ -319,7 +320,7 @@ def test_fields_are_explained(name: str, book: Path, capfd: pytest.CaptureFixtur
     assert book.is_file()
     with pytest.raises(SystemExit):
         main([*OBJECTS[name], "--json"])
-    shown = json.loads(capfd.readouterr().out)
+    shown = json.loads(capfd.readouterr().out.splitlines()[0])
     told = {field: row for row in rows(SEMANTICS, name) for field in names(row[0])}
     assert list(told) == list(shown)
     for field, value in shown.items():

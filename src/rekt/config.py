@@ -114,9 +114,13 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "min_coverage": Key(
             "number",
             "0.98",
-            "Below this share of the hour recorded, the text says how many minutes it covers.",
+            "Below this share of the hour recorded at a venue, the text says how many minutes it covers.",
         ),
-        "skip_coverage": Key("number", "0.5", "Below this share of the hour recorded, nothing is posted."),
+        "skip_coverage": Key(
+            "number",
+            "0.5",
+            "Below this share of the hour recorded, a venue is left out of the post; with none left, nothing is posted.",
+        ),
         "monthly_budget_usd": Key(
             "number", "25", "What X may cost in a calendar month (UTC); then nothing more is posted there."
         ),

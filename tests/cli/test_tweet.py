@@ -141,6 +141,23 @@ def test_the_gate_holds(rekt: Command, x: XServer, monkeypatch: pytest.MonkeyPat
     assert len(x.texts) == 1
 
 
+def test_a_venue_that_was_mostly_missed_is_left_out(rekt: Command, x: XServer, ledger: Path) -> None:
+    """A post of several venues goes out without the one below the gate, says so, and has the others' numbers."""
+    from tests.posts.test_subject import life, of
+
+    before = rekt("tweet", "--dry-run", "--hour", "2026-07-16T12", "--json").objects[0]["text"]
+    book = Ledger(ledger)
+    book.append(life("bybit", NOON - 1000, NOON + 20 * 60_000))
+    book.append(Batch("r1", frames=[(of("bybit", 1, 10**13, NOON + 7_000),)]))
+    book.close()
+    dry = rekt("tweet", "--dry-run", "--hour", "2026-07-16T12", "--json").objects[0]["text"]
+    (told,) = rekt("tweet", "--hour", "2026-07-16T12", "--json").objects
+    assert (told["state"], x.texts) == ("sent", [told["text"]])
+    assert told["text"] == dry
+    assert " · without bybit · 2026-07-16 12:00 UTC" in dry
+    assert dry.replace(" · without bybit", "") == before
+
+
 def test_an_hour_that_has_not_ended(rekt: Command, x: XServer) -> None:
     """Exit code 2, nothing asked."""
     running = iso_ms(time.time_ns() // 1_000_000 // HOUR * HOUR)

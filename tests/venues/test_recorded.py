@@ -305,3 +305,17 @@ def _summary(ledger: Path, name: str, start: int, end: int) -> HourSummary:
     with Reader(ledger) as reader:
         now_ms = int(time.time() * 1000)
         return summarise(reader, Window(start, end), now_ms, traits=app.traits(), venues=[name])
+
+
+def test_a_refused_subscription_is_no_coverage(tmp_path: Path) -> None:
+    """An error answer on a connection that subscribes ends it as refused, though its canary goes on; another is opened."""
+    with simulated(venue="okx", scene="none", rate=RATE, hold_ms=0) as exchange:
+        given = pointed({"okx": exchange}, tmp_path / "l.db")
+        recorder = Running(load(None, given, extra=app.keys(), launcher_root=None, cwd=None))
+        try:
+            _wait(lambda: _broken(recorder), "not recorded whole", recorder)
+            exchange.send(b'{"event":"error","code":"60018","msg":"channel does not exist","connId":"x"}')
+            assert until(lambda: len(exchange.connections) >= 4, 30)
+        finally:
+            recorder.stop()
+        assert [connection.cause for connection in recorder.connections()][:2] == ["refused", "refused"]

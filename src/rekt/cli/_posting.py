@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from rekt import app
 from rekt.cli import _alerts, _common
-from rekt.errors import ConfigError, RektError, UsageError
-from rekt.fields import DAY
+from rekt.errors import ConfigError, LedgerError, RektError, UsageError
 from rekt.model import Window
 from rekt.posts import outbox as rules
 from rekt.posts.alerts import of_posts
@@ -22,14 +20,12 @@ from rekt.posts.delivery import deliver
 from rekt.posts.gate import Terms
 from rekt.posts.mood import History
 from rekt.posts.schedule import CALL_S, TELL_S, deadline, hour_key, missed
+from rekt.posts.subject import Subject, history, subject
 from rekt.publisher import Entry, Post, Publisher, Receipt
 from rekt.stats.coverage import CLOSED_MS
-from rekt.stats.history import totals
-from rekt.stats.summary import recorded
 
 if TYPE_CHECKING:
     from rekt.config import Settings
-    from rekt.model import Gap, HourSummary
     from rekt.posts.large import Notice
     from rekt.posts.template import Template
     from rekt.stores.questdb.reads import QuestDBReader
@@ -107,48 +103,49 @@ def delivery(settings: Settings) -> Delivery:
     )
 
 
-def wait_final(reader: Reader, window: Window) -> HourSummary:
-    """The hour's numbers as soon as they are final, which they are at the latest two minutes after its end."""
+def about(settings: Settings, reader: Reader | QuestDBReader, window: Window, now: int) -> Subject:
+    """What the hour's post would be about at this time."""
+    return subject(reader, window, now, traits=app.traits(), terms=terms(settings))
+
+
+def wait_final(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Subject:
+    """The hour as soon as it is final for every venue that its post contains: at the latest two minutes after its end."""
     while True:
         now = _common.now_ms()
-        found = _common.summary(reader, window, max(now, window.end))
-        if found.final or now > window.end + CLOSED_MS + 5_000:
+        found = about(settings, reader, window, max(now, window.end))
+        if found.summary.final or now > window.end + CLOSED_MS + 5_000:
             return found
         time.sleep(POLL_S)
 
 
-@contextmanager
-def outbox(settings: Settings) -> Iterator[Outbox]:
-    """The outbox of a ledger that is there."""
-    if not settings.ledger_path.exists():
-        with app.reader(settings):  # says that there is none, and the way out
-            pass
-    with app.outbox(settings) as box:
-        yield box
-
-
 def post_hour(
-    settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
+    settings: Settings,
+    store: Reader | QuestDBReader,
+    window: Window,
+    services: list[Chosen],
+    *,
+    by_hand: bool,
+    picture: bool = True,
 ) -> list[Told]:
-    """Post an hour to every service that has not had it."""
+    """Post an hour, with the numbers of a store (closed then), to every service that has not had it."""
     key, told, began = hour_key(window.start), [], time.monotonic()
-    with outbox(settings) as box, app.reader(settings) as reader:
+    with store as reader, app.outbox(settings) as box:
         kept = [one for one in services if one.kept]
         there = {one.name: box.entry(one.name, key) for one in kept}
         if by_hand:
             there = {name: _again(box, entry) for name, entry in there.items()}
         missing = [one for one in services if there.get(one.name) is None]
         if missing:
-            summary = wait_final(reader, window)
+            hour = wait_final(settings, reader, window)
             waited = time.monotonic() - began
             began += waited if waited >= POLL_S else 0.0
-            told += _render(settings, box, reader, summary, missing, by_hand=by_hand, picture=picture)
+            told += _render(settings, box, reader, hour, missing, by_hand=by_hand, picture=picture)
         until = began + CALL_S
         box.forget_pictures(window.start - 7 * 86_400_000)
         older = [old for one in kept for old in box.open_entries(one.name) if old.key != key]
         thin = _thin(settings, reader, window) if kept and not by_hand else ""
     _deliver(settings, key, kept, until - TELL_S)
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
         settled = [now for old in older if (now := box.entry(old.service, old.key)) and now.state in LOST]
         gone = 0 if by_hand else _gone(box, window, kept)
@@ -172,15 +169,15 @@ def _configured(settings: Settings) -> set[str]:
     }
 
 
-def _thin(settings: Settings, reader: Reader, window: Window) -> str:
+def _thin(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> str:
     """What the operator is told of an hour's coverage; nothing where it is enough."""
-    covered = _common.summary(reader, window, max(_common.now_ms(), window.end)).coverage
+    found = _common.summary(reader, window, max(_common.now_ms(), window.end))
     enough = terms(settings).min_coverage
-    if covered >= enough:
+    if found.coverage >= enough:
         return ""
-    return (
-        f"{hour_key(window.start)}: only {covered * 100:.4g} % was recorded, {enough * 100:.4g} % is wanted"
-    )
+    low = [f"{one.venue} {one.coverage * 100:.4g} %" for one in found.by_venue if one.coverage < enough]
+    share = ", ".join(low) if len(found.by_venue) > 1 else f"{found.coverage * 100:.4g} %"
+    return f"{hour_key(window.start)}: only {share} was recorded, {enough * 100:.4g} % is wanted"
 
 
 def _gone(box: Outbox, window: Window, services: list[Chosen]) -> int:
@@ -194,7 +191,7 @@ def post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> N
     now = _common.now_ms()
     limit = now + round(settings.section("POST").number("deadline_minutes") * 60_000)
     kept = [one for one in services if one.kept]
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         for one in kept:
             fits = one.publisher.length(notice.text) <= one.publisher.limit
             if fits and one.publisher.objection(notice.text) is None:
@@ -223,22 +220,21 @@ def _again(box: Outbox, entry: Entry | None) -> Entry | None:
 def _render(
     settings: Settings,
     box: Outbox,
-    reader: Reader,
-    summary: HourSummary,
+    reader: Reader | QuestDBReader,
+    hour: Subject,
     services: list[Chosen],
     *,
     by_hand: bool,
     picture: bool,
 ) -> list[Told]:
     """Render the hour for each service, and keep it, durable, before anything is sent."""
-    choices, key, now = templates(settings.templates_path), hour_key(summary.window.start), _common.now_ms()
-    past = History(
-        list(totals(reader, summary.window.start, venues=recorded(reader, summary.window)).values())
-    )
+    window = hour.summary.window
+    choices, key, now = templates(settings.templates_path), hour_key(window.start), _common.now_ms()
+    past = history(reader, hour)
     told: list[Told] = []
     image: tuple[bytes, str] | None = None
     for one in services:
-        draft = draft_for(one, summary, choices, terms(settings), past, reader.last_template(one.name, key))
+        draft = draft_for(one, hour, choices, terms(settings), past, box.last_template(one.name, key))
         entry = Entry(
             one.name,
             key,
@@ -247,18 +243,18 @@ def _render(
             created_ms=now,
             deadline_ms=None
             if by_hand
-            else deadline(summary.window, settings.section("POST").number("deadline_minutes")),
+            else deadline(window, settings.section("POST").number("deadline_minutes")),
             not_before_ms=box.free_ms(one.name),
         )
         if draft.would == "skip":
             entry = rules.left_out(entry, draft.cause, draft.reason)
             log.warning("%s %s: skipped: %s", one.name, key, draft.reason)
         elif one.kept and entry.deadline_ms is not None and now >= entry.deadline_ms:
-            reason = f"the hour ended {_common.length(now - summary.window.end)} ago: name it with --hour to post it"
+            reason = f"the hour ended {_common.length(now - window.end)} ago: name it with --hour to post it"
             entry = rules.left_out(entry, "missed", reason)
             log.warning("%s %s: skipped: %s", one.name, key, reason)
         elif picture and image is None:
-            image = _picture(settings, reader, summary)
+            image = _picture(settings, reader, hour)
         alt = image[1] if image else ""
         entry = entry._replace(alt=alt if entry.state == "pending" else "")
         data = image[0] if image and entry.state == "pending" else None
@@ -275,10 +271,10 @@ def _render(
     return told
 
 
-def _picture(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str] | None:
+def _picture(settings: Settings, reader: Reader | QuestDBReader, hour: Subject) -> tuple[bytes, str] | None:
     """The picture; None where it can't be made: a picture may fail, the post must not."""
     try:
-        return picture_of(settings, reader, summary)
+        return picture_of(settings, reader, hour)
     except Exception as error:  # noqa: BLE001 - whatever it is, the words go out
         log.warning("the post goes without its picture: %s: %s", type(error).__name__, error)
         return None
@@ -294,41 +290,50 @@ def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
 
 def draft(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Draft:
     """The hour's post as it would be, for a look."""
-    from rekt.stores.sqlite import Reader
-
-    summary = _common.summary(reader, window, _common.now_ms())
-    past = History(list(totals(reader, window.start, venues=recorded(reader, window)).values()))
-    last = reader.last_template("", hour_key(window.start)) if isinstance(reader, Reader) else ""
+    hour = about(settings, reader, window, _common.now_ms())
+    last = ""
+    with suppress(LedgerError), app.posts(settings) as box:  # none yet: nothing was posted
+        last = box.last_template("", hour_key(window.start))
     return compose(
-        summary, templates(settings.templates_path), terms=terms(settings), history=past, last=last
+        hour.summary,
+        templates(settings.templates_path),
+        terms=terms(settings),
+        history=history(reader, hour),
+        last=last,
+        venues=hour.venues,
+        without=hour.without,
     )
 
 
 def draft_for(
-    one: Chosen, summary: HourSummary, choices: list[Template], terms: Terms, past: History, last: str
+    one: Chosen, hour: Subject, choices: list[Template], terms: Terms, past: History, last: str
 ) -> Draft:
     """The hour's text for a service, within its rules."""
 
     def fits(text: str) -> bool:
         return one.publisher.length(text) <= one.publisher.limit and one.publisher.objection(text) is None
 
-    return compose(summary, choices, terms=terms, history=past, last=last, fits=fits)
+    return compose(
+        hour.summary,
+        choices,
+        terms=terms,
+        history=past,
+        last=last,
+        fits=fits,
+        venues=hour.venues,
+        without=hour.without,
+    )
 
 
-def picture_of(settings: Settings, reader: Reader, summary: HourSummary) -> tuple[bytes, str]:
+def picture_of(settings: Settings, reader: Reader | QuestDBReader, hour: Subject) -> tuple[bytes, str]:
     """The hour's picture and the same in words."""
-    from rekt.posts.chart import alt_text, chart, draw
-    from rekt.stats.history import by_hour
+    from rekt.posts.chart import alt_text, draw
+    from rekt.posts.subject import day
 
-    window = Window(summary.window.end - DAY, summary.window.end)
-    data = chart(summary, by_hour(reader, window), summarise_gaps(reader, window))
+    now = max(_common.now_ms(), hour.summary.window.end)
+    data = day(reader, hour, now, traits=app.traits())
     theme = settings.section("POST").text("theme")
     return draw(data, theme), alt_text(data)
-
-
-def summarise_gaps(reader: Reader, window: Window) -> list[Gap]:
-    """What was not recorded of a day."""
-    return _common.summary(reader, window, max(_common.now_ms(), window.end)).gaps
 
 
 def _deliver(settings: Settings, key: str | None, services: list[Chosen], until: float) -> None:
@@ -336,7 +341,7 @@ def _deliver(settings: Settings, key: str | None, services: list[Chosen], until:
 
     def work(one: Chosen) -> None:
         try:
-            with outbox(settings) as box:
+            with app.outbox(settings) as box:
                 deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
         except RektError as error:
             log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace

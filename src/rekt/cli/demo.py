@@ -21,7 +21,9 @@ def command(
     venues: Annotated[
         str | None,
         typer.Option(
-            "--venues", metavar="NAMES", help="Simulate these, with commas, or all; by default binance."
+            "--venues",
+            metavar="NAMES",
+            help="Simulate these, with commas, or all; by default the one that is recorded by default.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same market.")] = 0,
@@ -37,6 +39,8 @@ def command(
     from rekt.fields import HOUR
     from rekt.model import Window
     from rekt.posts.compose import compose, templates
+    from rekt.posts.gate import Terms
+    from rekt.posts.subject import subject
     from rekt.simulator import scenes, simulated
     from rekt.simulator.market import MOODS
 
@@ -57,8 +61,10 @@ def command(
     hour = Window(now - now % HOUR, now - now % HOUR + HOUR)
     with app.reader(settings) as ledger:
         found = _common.summary(ledger, hour, now)
+        post = subject(ledger, hour, now, traits=app.traits(), terms=Terms())
     console.print("\nSIMULATED: none of this happened at an exchange.\n", style=_common.WARN)
     summary.page(console, found, now, chosen=True)
     console.print("\nThe post of this hour, as it stands; the demo never posts:\n")
-    tweet.show(compose(found, templates(settings.templates_path)))
+    choices = templates(settings.templates_path)
+    tweet.show(compose(post.summary, choices, venues=post.venues, without=post.without))
     console.print(f"\nSIMULATED. The demo's own ledger: {settings.ledger_path}", style=_common.WARN)

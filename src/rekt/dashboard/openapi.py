@@ -109,7 +109,11 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Coverage": _object(
         from_=TIME, to=TIME, coverage=SHARE,
-        venues=_list(_object(venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME)), gaps=_list(_ref("Gap")),
+        venues=_list(_object(
+            venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME, canary_seconds=NUMBER, sampling=OPTIONAL,
+            price_kind=OPTIONAL,
+        )),
+        gaps=_list(_ref("Gap")),
     ),
     "Status": _object(
         runs=COUNT,
@@ -131,6 +135,7 @@ SCHEMAS: Mapping[str, Schema] = {
             open=COUNT, spent_usd={"type": "object", "additionalProperties": DOLLARS}, latest=_list(_ref("Outcome")),
         ),
         alerts=_list(_object(name=TEXT, text=TEXT, since=TIME)),
+        suspicions=_list(_object(venue=TEXT, kind=TEXT, text=TEXT, since=TIME)),
     ),
     "Outcome": _object(
         service=TEXT, key=TEXT,
@@ -178,9 +183,10 @@ def document(endpoints: Iterable[Described], version: str) -> Schema:
             "title": "rekt",
             "version": version,
             "description": "Liquidations and what they add up to. Amounts are decimal strings, times ISO 8601 in UTC; "
-            "null is unknown. Totals are a lower bound: the venue does not tell all. Live events: "
+            "null is unknown. Totals are a lower bound: most venues don't tell all; `by_venue` tells what each leaves out "
+            "and which price values its events. Live events: "
             "`/api/v1/stream`, server-sent events named `liquidation` (id: its place in the ledger; resumed by "
-            "`Last-Event-ID`), `hour` (the object Hour) and `status` (the object Status, connections of a day).",
+            "`Last-Event-ID`; `venue` for one venue's alone), `hour` (the object Hour) and `status` (the object Status, connections of a day).",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,

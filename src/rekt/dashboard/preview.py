@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple, Protocol
 
-from rekt.fields import DAY, HOUR, iso_ms
-from rekt.model import HourSummary, Window
-from rekt.posts.chart import Chart, alt_text, chart, draw
+from rekt.fields import HOUR, iso_ms
+from rekt.model import Window
+from rekt.posts.chart import Chart, alt_text, draw
 from rekt.posts.compose import Draft, compose
 from rekt.posts.gate import Terms
 from rekt.posts.mood import History
 from rekt.posts.schedule import hour_key
+from rekt.posts.subject import Subject, day, history, subject
 from rekt.posts.template import Template
 from rekt.publisher import Entry
 from rekt.stats.coverage import Traits
-from rekt.stats.history import by_hour, totals
 from rekt.stats.status import entry_object
-from rekt.stats.summary import summarise
 from rekt.store import Facts
 
 OUTCOMES: Final = 6  # of the last posts
@@ -56,7 +55,7 @@ class Preview:
     def __init__(self, posting: Posting, traits: Mapping[str, Traits]) -> None:
         self._posting = posting
         self._traits = traits
-        self._past: tuple[int, History] = (-1, History())
+        self._past: tuple[object, History] = (None, History())
         self._made: dict[int, tuple[Draft, Chart]] = {}  # the newest two
 
     def post(self, book: Posts, now: int) -> dict[str, Any]:
@@ -93,21 +92,23 @@ class Preview:
         made = self._made.get(at)
         if made is None:
             end = now - now % HOUR + HOUR
-            summary = summarise(book, Window(end - HOUR, end), now, traits=self._traits)
-            day = Window(end - DAY, end)
-            gaps = summarise(book, day, now, traits=self._traits).gaps
-            made = (self._draft(book, summary), chart(summary, by_hour(book, day), gaps))
+            window, traits = Window(end - HOUR, end), self._traits
+            hour = subject(book, window, now, traits=traits, terms=self._posting.terms)
+            made = (self._draft(book, hour), day(book, hour, now, traits=traits))
             self._made = {**dict(list(self._made.items())[-1:]), at: made}
         return made
 
-    def _draft(self, book: Posts, summary: HourSummary) -> Draft:
-        start = summary.window.start
-        if self._past[0] != start:  # what was before an hour does not change with it
-            self._past = (start, History(list(totals(book, start).values())))
+    def _draft(self, book: Posts, hour: Subject) -> Draft:
+        start = hour.summary.window.start
+        of = (start, tuple(hour.venues))
+        if self._past[0] != of:  # what was before an hour does not change with it
+            self._past = (of, history(book, hour))
         return compose(
-            summary,
+            hour.summary,
             self._posting.templates(),
             terms=self._posting.terms,
             history=self._past[1],
             last=book.last_template("", hour_key(start)),
+            venues=hour.venues,
+            without=hour.without,
         )

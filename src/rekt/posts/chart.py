@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from rekt.fields import DAY, HOUR
 from rekt.model import MICRO, Bucket, Gap, HourSummary
 from rekt.posts.figures import coin, label, short
+from rekt.stats.basis import titles
+from rekt.stats.coverage import joined
 
 WIDTH, HEIGHT, DPI = 1200, 675, 100
 TOP: Final = 5
@@ -31,7 +33,8 @@ class Chart(NamedTuple):
 
     summary: HourSummary
     bars: list[Bar]  # 24, oldest first; the last is the hour itself
-    gaps: list[tuple[int, int]]  # ms, of the 24 hours
+    gaps: list[tuple[int, int]]  # ms, of the 24 hours: where any of the venues was not recorded
+    venues: Sequence[str] = ()  # all that it is of
 
 
 class Theme(NamedTuple):
@@ -52,15 +55,24 @@ THEMES: Final = {
 }
 
 
-def chart(summary: HourSummary, buckets: Mapping[int, Sequence[Bucket]], gaps: Sequence[Gap]) -> Chart:
-    """What there is to draw, from the roll-ups of the 24 hours that end with this one."""
+def chart(
+    summary: HourSummary,
+    buckets: Mapping[int, Sequence[Bucket]],
+    gaps: Sequence[Gap],
+    venues: Sequence[str] = (),
+) -> Chart:
+    """What there is to draw, from the roll-ups of the 24 hours that end with this one.
+
+    `venues`: whose they are, where the hour does not tell by itself.
+    """
     bars = []
     for start in range(summary.window.end - DAY, summary.window.end, HOUR):
         sums = {"long": 0, "short": 0}
         for bucket in buckets.get(start, ()):
             sums[bucket.side] += bucket.total
         bars.append(Bar(start, sums["long"] / MICRO, sums["short"] / MICRO))
-    return Chart(summary, bars, [(gap.start, gap.end) for gap in gaps])
+    names = venues or [one.venue for one in summary.by_venue]
+    return Chart(summary, bars, joined((gap.start, gap.end) for gap in gaps), names)
 
 
 def alt_text(data: Chart) -> str:
@@ -81,7 +93,8 @@ def alt_text(data: Chart) -> str:
         )
     missed = sum(end - start for start, end in data.gaps)
     if missed >= 60_000:
-        words += f" {missed // 60_000:,} minutes of the day were not recorded and are shaded."
+        where = ", of one venue at least," if len(data.venues) > 1 else ""
+        words += f" {missed // 60_000:,} minutes of the day were not recorded{where} and are shaded."
     return words[:1000]
 
 
@@ -207,7 +220,7 @@ def _bars(figure: Any, data: Chart, look: Theme) -> None:
         axes.text(
             0.5,
             0.95,
-            "hatched: not recorded",
+            "hatched: a venue not recorded" if len(data.venues) > 1 else "hatched: not recorded",
             transform=axes.transAxes,
             size=15,
             color=look.warn,
@@ -254,8 +267,8 @@ def _symbols(figure: Any, data: Chart, look: Theme) -> None:
 
 def _foot(figure: Any, data: Chart, look: Theme) -> None:
     s = data.summary
-    venues = ", ".join(_shown(one.venue).capitalize() for one in s.by_venue) or "Binance"
-    words = f"Source: {venues} futures, forced orders as published: a lower bound. Times UTC."
+    source = f"{_shown(titles(data.venues, 4))} futures, " if data.venues else ""
+    words = f"Source: {source}forced orders as published: a lower bound. Times UTC."
     figure.text(0.045, 0.04, words, size=14, color=look.quiet, va="center")
     if s.coverage < 1:
         words = f"this hour {min(0.999, s.coverage):.1%} recorded"

@@ -3,7 +3,7 @@ r"""The hour's post: which template, its words, and whether it goes out. Pure.
 The template is one of the hour's mood where the file has such, else one for all; which of them depends on the hour,
 one after the other, and never the one that was used last where there is another. One whose text a service would not
 take, or that names what the hour has not, is passed over. Every text carries its UTC date and hour: they are appended
-where they are absent, and so is how many minutes the figures cover where that is too few.
+where they are absent, and so are how many minutes the figures cover where that is too few, and the venues left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUILT_IN = (
     r"Forced exits this hour: {}. Gone: ${:,.0f}, ${:,.0f} of it in a single order \U0001F4A5",
     r"${1:,.0f} of leveraged positions closed by force within an hour, ${2:,.0f} of it in one go. Liquidations: {0} \U0001F4C9",
     r"Margin calls answered by the exchange: {}. Bill for the hour: ${:,.0f}. Most expensive position: ${:,.0f} \U0001F9FE",
-    r"Another hour on Binance futures. Liquidations: {}. Total: at least ${:,.0f}. Largest: ${:,.0f} \U0001F56F\uFE0F",
+    r"Another hour on {venues} futures. Liquidations: {}. Total: at least ${:,.0f}. Largest: ${:,.0f} \U0001F56F\uFE0F",
     r"The hour in three numbers \u2013 liquidations: {}, total: ${:,.0f}, largest: ${:,.0f} \U0001F340",
     r"Leverage cuts both ways: at least ${1:,.0f} liquidated in an hour, ${2:,.0f} of it from one position. Liquidations: {0} \u2694\uFE0F",
     r"Liquidations seen: {}. Money burned: ${:,.0f}. Saddest position: ${:,.0f} \U0001F4B8",
@@ -53,6 +53,7 @@ BUILT_IN = (
 )
 """The lines that `rekt init` writes and that hold where there is no file."""
 
+LONGEST = 40  # characters of the venues that were left out
 LAST_RESORT = "Liquidations in the last hour: {}. Total: ${:,.0f}. The largest: ${:,.0f}"
 
 
@@ -85,10 +86,15 @@ def compose(
     history: History = History(),  # noqa: B008 - frozen
     last: str = "",
     fits: Callable[[str], bool] = _fits_x,
+    venues: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Draft:
-    """The post of an hour. Pure: the same arguments give the same text."""
+    """The post of an hour. Pure: the same arguments give the same text.
+
+    `venues`: whose hour it is, where it does not tell by itself; `without`: those that were left out of it.
+    """
     start, verdict = summary.window.start, gate(summary, terms)
-    values = figures(summary, history.mean())
+    values = figures(summary, history.mean(), venues)
     for template in [
         *_ordered(choices, summary, history, last, partial=verdict.partial),
         *parse([LAST_RESORT], "built-in"),
@@ -96,7 +102,7 @@ def compose(
         text = render(template.text, values)
         if text is None:
             continue
-        text = complete(text, summary, partial=verdict.partial)
+        text = complete(text, summary, partial=verdict.partial, without=without)
         if fits(text):
             size = weighted_length(text)
             return Draft(start, text, size, verdict.would, verdict.reason, verdict.cause, template.text)
@@ -116,15 +122,24 @@ def render(text: str, values: Mapping[str, Value]) -> str | None:
     return "".join(parts).strip()
 
 
-def complete(text: str, summary: HourSummary, *, partial: bool) -> str:
+def complete(text: str, summary: HourSummary, *, partial: bool, without: Sequence[str] = ()) -> str:
     """The text with what every one must say: its hour, and how little it rests on."""
     hour = label(summary.window.start)
     if partial:
         whole = (summary.window.end - summary.window.start) // 60_000
-        text = f"{text} · figures cover {minutes(summary)} of {whole} minutes"
+        least = "at least " if len(summary.by_venue) > 1 else ""  # another venue's may cover more
+        text = f"{text} · figures cover {least}{minutes(summary)} of {whole} minutes"
+    if without:
+        text = f"{text} · without {left_out(without)}"
     if hour not in text:
         text = f"{text} · {hour}"
     return text
+
+
+def left_out(venues: Sequence[str]) -> str:
+    """Those left out, by name as the configuration spells them; where that is long, how many they are."""
+    names = ", ".join("".join(c for c in venue if c.isalnum() or c in "_-") for venue in venues)
+    return names if weighted_length(names) <= LONGEST else f"{len(venues)} venues"
 
 
 def _ordered(

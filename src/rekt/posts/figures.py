@@ -6,11 +6,12 @@ Money and counts know how they are written without a format (`$12.4M`, `1,284`);
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from rekt.model import MICRO, HourSummary, Mean
+from rekt.stats.basis import titles
 
 _QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "BTC")
 _SYMBOL: Final = 20  # characters of a coin's name that are told
@@ -92,8 +93,13 @@ def minutes(summary: HourSummary) -> int:
     return whole if summary.coverage >= 1 else min(whole - 1, int(summary.coverage * whole))
 
 
-def figures(summary: HourSummary, month: Mean | None = None) -> Mapping[str, Value]:
-    """Every named field of an hour, the positional ones under 0, 1 and 2; None: the hour has no such thing."""
+def figures(
+    summary: HourSummary, month: Mean | None = None, venues: Sequence[str] = ()
+) -> Mapping[str, Value]:
+    """Every named field of an hour, the positional ones under 0, 1 and 2; None: the hour has no such thing.
+
+    `venues`: those that the hour is of, where it does not tell them itself.
+    """
     largest, total = summary.largest, summary.total
     top = [coin(symbol) for symbol, tally in summary.by_symbol[:3] if tally.total > 0]
     share = 100 * summary.long.total / total if total > 0 else None
@@ -120,6 +126,7 @@ def figures(summary: HourSummary, month: Mean | None = None) -> Mapping[str, Val
         "vs_day": against(total, summary.mean_24h, ""),
         "vs_week": against(total, summary.mean_7d, ""),
         "vs_month": against(total, month, ""),
+        "venues": titles(venues or [one.venue for one in summary.by_venue]) or None,
         "hour": label(summary.window.start),
         "minutes": Count(minutes(summary)),
     }

@@ -1,4 +1,9 @@
-"""Whether an hour deserves a post: only one that is final and was recorded well enough. Pure."""
+"""Whether an hour deserves a post: only one that is final and was recorded well enough. Pure.
+
+Both shares are meant for one venue and are held against each by itself. Below `skip_coverage` a venue is left out of
+the post (see `subject`), and only where that would leave none is nothing posted. Between the two it stays in, and the
+text says how many minutes its figures cover: those of the venue that has fewest.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,9 @@ def gate(summary: HourSummary, terms: Terms = Terms()) -> Verdict:  # noqa: B008
     if not summary.final:
         return Verdict("skip", "the hour is not final yet: events of it may still come", "", partial)
     if summary.coverage < terms.skip_coverage or summary.coverage <= 0:
-        share = f"only {summary.coverage * 100:.4g} %" if summary.coverage > 0 else "nothing"
-        reason = f"{share} of the hour was recorded, {terms.skip_coverage * 100:.4g} % are needed"
+        best = max([summary.coverage, *(one.coverage for one in summary.by_venue)])
+        share = f"only {best * 100:.4g} %" if best > 0 else "nothing"
+        at = f" at the best of {len(summary.by_venue)} venues" if len(summary.by_venue) > 1 else ""
+        reason = f"{share} of the hour was recorded{at}, {terms.skip_coverage * 100:.4g} % are needed"
         return Verdict("skip", reason, "coverage", partial)
     return Verdict("post", "", "", partial)

@@ -38,8 +38,13 @@ class Traits(NamedTuple):
 
 def union(spans: Iterable[Alive]) -> list[Stretch]:
     """Spans as disjoint stretches, earliest first."""
+    return joined((span.start_ms, span.end_ms) for span in spans)
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Stretches that may overlap as disjoint ones, earliest first."""
     merged: list[Stretch] = []
-    for start, end in sorted((span.start_ms, span.end_ms) for span in spans):
+    for start, end in sorted(stretches):
         if merged and start <= merged[-1][1]:
             if end > merged[-1][1]:
                 merged[-1] = (merged[-1][0], end)

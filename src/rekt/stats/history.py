@@ -37,9 +37,10 @@ def totals(
     return found
 
 
-def by_hour(facts: Facts, window: Window) -> dict[int, list[Bucket]]:
-    """The roll-ups of each hour of a window."""
+def by_hour(facts: Facts, window: Window, venues: Collection[str] | None = None) -> dict[int, list[Bucket]]:
+    """The roll-ups of each hour of a window, of these venues alone where some are named."""
     found: dict[int, list[Bucket]] = {}
     for bucket in facts.totals(window, "hour"):
-        found.setdefault(bucket.start, []).append(bucket)
+        if venues is None or bucket.venue in venues:
+            found.setdefault(bucket.start, []).append(bucket)
     return found

@@ -48,7 +48,7 @@ def summarise(
         compared = _compared(facts, window.start, now_ms, whole) if single else (None, None, None)
     waited = [closed[name] for name in enabled if _lived(alive[name], window)]
     by_venue = _tallies((bucket.venue, bucket) for bucket in buckets)
-    if len(enabled) > 1:  # of several, a silent one is worth a line
+    if len({*enabled, *by_venue}) > 1:  # of several, a silent one is worth a line
         by_venue.update((name, Tally(0, 0)) for name in enabled if name not in by_venue)
     by_side = _tallies((bucket.side, bucket) for bucket in buckets)
     return HourSummary(
