@@ -55,7 +55,7 @@ def playing() -> Iterator[Exchanges]:
         }
 
 
-def pointed(exchanges: Exchanges, ledger: Path, canary_s: float) -> dict[str, str]:
+def pointed(exchanges: Exchanges, ledger: Path, canary_s: float = CANARY_S) -> dict[str, str]:
     """The settings of a recorder of these, as the environment gives them."""
     given = {"REKT_VENUES_ENABLED": ",".join(exchanges), "REKT_DATABASE_PATH": str(ledger)}
     for name, exchange in exchanges.items():
@@ -221,7 +221,7 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Holed:
     """Every venue, recorded by `rekt run`: all cut and refused for two seconds; later kill -9, and two seconds nothing."""
     ledger = tmp_path_factory.mktemp("holed") / "l.db"
     with playing() as exchanges:
-        given = {**os.environ, **pointed(exchanges, ledger, CANARY_S)}
+        given = {**os.environ, **pointed(exchanges, ledger)}
         process = _start(given)
         try:
             began = min(_proved(ledger, dict.fromkeys(VENUES, 0)).values())
