@@ -18,7 +18,8 @@ from rekt.simulator import SimulatorThread, simulated
 from rekt.store import Settled
 from rekt.venue import Venue
 from tests.cli.book import Result, event
-from tests.venues.test_recorded import VENUES, environ
+from tests.venues.test_recorded import VENUES
+from tests.venues.test_recorded import pointed as environ
 
 Rekt = Callable[..., Result]
 
@@ -37,7 +38,7 @@ def pointed(
     monkeypatch: pytest.MonkeyPatch, name: str, exchange: SimulatorThread, ledger: Path, **changes: str
 ) -> None:
     """Have this exchange in the configuration."""
-    for key, value in {**environ(name, exchange, ledger), **changes}.items():
+    for key, value in {**environ({name: exchange}, ledger), **changes}.items():
         monkeypatch.setenv(key, value)
 
 
