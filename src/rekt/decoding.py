@@ -1,6 +1,6 @@
 """What the venues' decoders share: a checked `Liquidation` with its identity, values by contract, bounded gzip. Pure.
 
-Binance's decoder, the busiest, has the same steps written out; these are for the others, and for documents of all.
+The busiest venue's decoder has the same steps written out; these are for the others, and for documents of all.
 """
 
 from __future__ import annotations
