@@ -17,6 +17,7 @@ from benchmarks.measure import percentile
 from benchmarks.traffic import documents
 from rekt import app
 from rekt.model import Liquidation
+from rekt.service import Service
 from rekt.store import Appended, Batch
 
 
@@ -35,7 +36,7 @@ async def record(count: int) -> dict[str, object]:
             if left <= 0:
                 loop.call_soon_threadsafe(stop.set)
 
-    service = app.Service(settings, durable=durable)
+    service = Service(settings, durable=durable)
     cpu = resource.getrusage(resource.RUSAGE_SELF)
     await asyncio.wait_for(service.run(stop), 120)
     used = resource.getrusage(resource.RUSAGE_SELF)

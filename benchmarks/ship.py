@@ -3,18 +3,21 @@
     .venv/bin/python -m benchmarks.ship
 
 Shipped: from a ledger of so many rows to the last acknowledgement, by the shipper. Bare: the client alone, rows of
-the same columns prepared before, the same batches, an acknowledgement each. In turns, into new tables of one server.
+the same columns prepared before, batches of the same size, an acknowledgement each. In turns, into new tables of one
+server, which has taken rows for a while before and has nothing left to apply when a turn begins.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from benchmarks.decode import reference
 from benchmarks.end_to_end import recorded
 from benchmarks.measure import interleaved, table
 from benchmarks.traffic import payloads
-from rekt.app import venue
+from rekt.app import tune, venue
 from rekt.fields import HOUR
 from rekt.model import Liquidation, Window
 from rekt.pipeline.shipper import BATCH, Shipper
@@ -44,6 +47,7 @@ QUERY = (
     " WHERE timestamp > now() - 3600000000L"
 )
 _tables = count(1)
+Prepared = tuple[dict[str, str], dict[str, Any], TimestampMicros]
 
 
 def made(number: int) -> list[Liquidation]:
@@ -63,11 +67,13 @@ def shipped(ledger: Path, place: Place, number: int) -> float:
     source, marks, sink = Follower(ledger), Marks(ledger), QuestDB(lambda: place)
     shipper = Shipper(source, marks, sink)
     sink.prepare()
-    began = time.perf_counter()
+    began = time.time()
     assert shipper.catch_up(time.monotonic() + 600)
-    rate = number / (time.perf_counter() - began)
+    assert shipper.progress.acked_us is not None
+    rate = number / (shipper.progress.acked_us / 1e6 - began)  # what comes then is no row
     assert sink.settled(600)
     sql = Sql(place)
+    assert sql.applied(f"{place.table}_1h", timeout_s=600)
     (there,) = sql.one(f"SELECT count() FROM {place.table}")
     assert there == number
     for part in (sql, sink, source, marks):
@@ -75,17 +81,22 @@ def shipped(ledger: Path, place: Place, number: int) -> float:
     return rate
 
 
-def bare(events: list[Liquidation], place: Place) -> float:
-    """Rows a second by the client alone."""
-    place = place._replace(table=f"b{next(_tables)}")
-    sql = Sql(place)
-    create(sql, place.table, EVENT, EVENT_KEYS)
+def prepare(events: list[Liquidation]) -> list[Prepared]:
+    """Events as what the client takes: symbols, columns, time."""
     prepared = []
     for event in events:
         columns = rows.numbers(event)
         columns["event_time"] = TimestampMicros((event.event_time or 0) * 1000)
         columns["received_at"] = TimestampMicros(event.received_us)
         prepared.append((rows.symbols(event), columns, TimestampMicros(event.trade_time * 1000)))
+    return prepared
+
+
+def bare(prepared: list[Prepared], place: Place) -> float:
+    """Rows a second by the client alone."""
+    place = place._replace(table=f"b{next(_tables)}")
+    sql = Sql(place)
+    create(sql, place.table, EVENT, EVENT_KEYS)
     sender: Any = client(place)
     buffer = sender.new_buffer()
     began = time.perf_counter()
@@ -93,11 +104,20 @@ def bare(events: list[Liquidation], place: Place) -> float:
         for symbols, columns, at in prepared[start : start + BATCH]:
             buffer.row(place.table, symbols=symbols, columns=columns, at=at)
         sender.flush(buffer)
-    rate = len(events) / (time.perf_counter() - began)
+    rate = len(prepared) / (time.perf_counter() - began)
     sender.close(flush=False)
     assert sql.applied(place.table, timeout_s=600)
     sql.close()
     return rate
+
+
+def processor(pid: int) -> tuple[float, float]:
+    """Seconds of a processor that we and the server have used (the latter on Linux): other work doesn't distort them."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return time.process_time(), math.nan
+    return time.process_time(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def timed(work: Callable[[], object], times: int = 15) -> float:
@@ -157,12 +177,13 @@ def latency(rate: int, seconds: float, environment: dict[str, str]) -> tuple[flo
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Place]:
-    """A server of its own."""
+def server(folder: Path) -> Iterator[tuple[Place, int]]:
+    """A server of its own, and its process."""
     one = Server(folder / "questdb")
     state = one.start(0)
     try:
-        yield Place(state.url, state.user, state.password, "")
+        assert state.pid is not None
+        yield Place(state.url, state.user, state.password, ""), state.pid
     finally:
         one.stop()
 
@@ -180,7 +201,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as place:
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as (place, pid):
         folder = Path(name)
         if given.count:
             events = made(given.count)
@@ -188,17 +209,38 @@ def main() -> None:
             for start in range(0, len(events), 5_000):
                 ledger.append(Batch("run", [(event,) for event in events[start : start + 5_000]]))
             ledger.close()
-            found = interleaved(
-                {
-                    "ledger to acknowledged": lambda: shipped(folder / "ledger.db", place, len(events)),
-                    "the client alone": lambda: bare(events, place),
-                },
-                given.rounds,
-            )
+            prepared = prepare(events)
+            tune()  # as `rekt questdb ship` does
+            bare(prepared, place)  # the server's own warming up
+            ways: dict[str, Callable[[], float]] = {
+                "ledger to acknowledged": lambda: shipped(folder / "ledger.db", place, len(events)),
+                "the client alone": lambda: bare(prepared, place),
+            }
+            used: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+
+            def measured(name: str) -> float:
+                before = processor(pid)
+                rate = ways[name]()
+                both = zip(processor(pid), before, strict=True)
+                ours, theirs = ((now - then) / len(events) * 1e6 for now, then in both)
+                used[name].append((ours, theirs))
+                return rate
+
+            found = interleaved({name: partial(measured, name) for name in ways}, given.rounds)
             best = found["the client alone"]
-            lines = [("", "rows/s", "of the client's")]
-            lines += [(name, f"{rate:,.0f}", f"{rate / best:.2f}") for name, rate in found.items()]
-            table("rows shipped", lines)
+            lines: list[tuple[str, ...]] = [
+                ("", "rows/s", "of the client's", "processor: ours", "the server's, µs a row")
+            ]
+            lines += [
+                (
+                    name,
+                    f"{rate:,.0f}",
+                    f"{rate / best:.2f}",
+                    *(f"{statistics.median(column):.1f}" for column in zip(*used[name], strict=True)),
+                )
+                for name, rate in found.items()
+            ]
+            table(f"rows shipped, load {os.getloadavg()[0]:.0f}", lines)
         if given.millions:
             shown = [("rows", "the original's query, ms", "our sums", "our largest")]
             for millions in given.millions:
@@ -213,22 +255,22 @@ def main() -> None:
                 "REKT_DATABASE_USER": place.user,
                 "REKT_DATABASE_PASSWORD": place.password,
             }
-            ways = {
+            at_work = {
                 "ledger alone": {},
                 "QuestDB absent": {**at, "REKT_DATABASE_URL": "http://127.0.0.1:9"},
                 "QuestDB shipped to": at,
             }
             lines = [(f"at {given.rate:,} events/s", "p50 ms", "p99 ms")]
-            taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+            taken: dict[str, list[tuple[float, float]]] = {name: [] for name in at_work}
             for number in range(given.rounds):
-                for name, environment in ways.items():
+                for name, environment in at_work.items():
                     if "SHIPPED" in name.upper():
                         environment = {**environment, "REKT_DATABASE_NAME": f"l{number}"}
                     taken[name].append(latency(given.rate, given.seconds, environment))
             for name, figures_of in taken.items():
                 p50, p99 = (statistics.median(column) for column in zip(*figures_of, strict=True))
                 lines.append((name, f"{p50:.2f}", f"{p99:.2f}"))
-            table("receipt to durable", lines)
+            table(f"receipt to durable, load {os.getloadavg()[0]:.0f}", lines)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,25 @@ def _uid(event: Liquidation, ordinal: int) -> bytes:
     )
 
 
+def step_of(told: object) -> str | None:
+    """What a document tells as a contract's step: a plain decimal above zero, or None."""
+    text = str(told) if isinstance(told, str | int) and not isinstance(told, bool) else ""
+    return text if is_decimal(text) and text.strip("0.") else None
+
+
+def lot_step(filters: object) -> str | None:
+    """The same among a contract's filters: stepSize of LOT_SIZE."""
+    found = filters if isinstance(filters, list) else []
+    return next(
+        (
+            step_of(one.get("stepSize"))
+            for one in found
+            if isinstance(one, dict) and one.get("filterType") == "LOT_SIZE"
+        ),
+        None,
+    )
+
+
 def digits(number: msgspec.Raw) -> str:
     """A JSON number's own digits, bare or quoted, its minus kept; an exponent is written out, exactly.
 

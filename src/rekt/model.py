@@ -68,6 +68,9 @@ class Instrument(NamedTuple):
     quote: str
     contract_size: str | None  # USD per contract (inverse); None for linear
     seen_us: int  # when the document was read
+    step: str | None = (
+        None  # what quantities are multiples of, as the venue tells them; not kept in the ledger
+    )
 
 
 class Quarantined(NamedTuple):
@@ -118,6 +121,15 @@ class ClockChange(NamedTuple):
     at_us: int
     seconds: float  # ahead (+) or back (-); of sleep: how long
     kind: Literal["step", "asleep"]
+
+
+class Suspicion(NamedTuple):
+    """Something about a venue's events that its description denies; see pipeline.suspicion. Nothing is corrected by it."""
+
+    venue: str
+    kind: str  # silent, sides, units, late, throttle
+    text: str | None  # what was seen, in a sentence; None: it is over
+    since_us: int  # when it was seen first
 
 
 class Revision(NamedTuple):

@@ -18,6 +18,7 @@ from rekt.model import (
     Mean,
     Quality,
     Revision,
+    Suspicion,
     Tally,
     VenueTally,
 )
@@ -160,6 +161,11 @@ def connection_object(connection: Connection, loss: Loss | None = None) -> Objec
         "cause": connection.cause,
         "loss_rate": None if loss is None else loss.rate,
     }
+
+
+def suspicion_object(one: Suspicion) -> Object:
+    """Something about a venue's events that its description denies."""
+    return {"venue": one.venue, "kind": one.kind, "text": one.text, "since": iso_us(one.since_us)}
 
 
 def _us(value: int | None) -> str | None:

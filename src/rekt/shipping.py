@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rekt.stores.questdb.sql import Place
     from rekt.stores.sqlite.sinks import Follower
 
+SMALL = 1_000  # a batch size of the original's that nobody meant for us
 KEEP_AT_LEAST = 8  # days: comparisons reach back 7, and so does the search for repeats
 
 
@@ -85,10 +86,11 @@ def sink_name(settings: Settings) -> str:
 
 
 def batch(settings: Settings) -> int:
-    """Rows of one request: the configured size only where it is above ours (old files say 50)."""
+    """Rows of one request at most: the configured size caps ours only where it is above 1,000 (old files say 50)."""
     from rekt.pipeline.shipper import BATCH
 
-    return max(BATCH, settings.section("DATABASE").whole("batch_size"))
+    size = settings.section("DATABASE").whole("batch_size")
+    return min(BATCH, size) if size > SMALL else BATCH
 
 
 def ship(settings: Settings, stop: threading.Event) -> None:

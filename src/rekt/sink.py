@@ -54,6 +54,14 @@ class Health(NamedTuple):
     waiting: int  # transactions acknowledged and not yet readable
 
 
+class Away(StoreError):
+    """The sink doesn't answer (now); what it holds is as it was when it did."""
+
+
+class Moved(StoreError):
+    """It is another one, or lacks what was made ready: to be made ready anew."""
+
+
 class BatchRefused(StoreError):
     """The sink refuses a batch for what is in it: at least one row is at fault."""
 
@@ -101,6 +109,14 @@ class Sink(Protocol):
 
     def settled(self, timeout_s: float) -> bool:
         """Wait until all that was acknowledged can be read."""
+        ...
+
+    def refresh(self) -> None:
+        """Have it bring up to date what it derives from its rows; doesn't wait for it. Raises StoreError."""
+        ...
+
+    def kept_from(self) -> int:
+        """The time, ms, before which it drops rows by itself; 0 when it keeps all."""
         ...
 
     def hours(self, window: Window) -> Mapping[int, Sums]:

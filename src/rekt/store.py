@@ -25,6 +25,7 @@ from rekt.model import (
     Revision,
     Side,
     Span,
+    Suspicion,
     Window,
 )
 
@@ -56,6 +57,7 @@ class Batch:
     settled: list[Settled] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)  # added to what is known
     clock: list[ClockChange] = field(default_factory=list)
+    suspicions: list[Suspicion] = field(default_factory=list)  # in the order they came up and went
     reason: str = "late event"  # why it would change an hour that is final already
     now_ms: int = 0  # the time of day when it is given; tells which hours are final
     settle_ms: int = 3_000  # the venue's settle time

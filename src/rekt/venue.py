@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from .config import Key, Section
 from .model import Feed, Instrument, Liquidation, Market
-from .worth import value
+from .worth import multiple, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,12 @@ class Venue(Protocol):
     def value(self, event: Liquidation, instrument: Instrument) -> int | None:
         """An event's notional (micro-dollars) once its instrument is known; None where that is not enough."""
         return value(event, instrument)
+
+    def fits(self, event: Liquidation, instrument: Instrument) -> bool | None:
+        """Whether an event's quantity is a multiple of its contract's step, as it must be; None where none can tell."""
+        if instrument.step is None or event.filled_quantity is None or event.feed.market != instrument.market:
+            return None
+        return multiple(event.filled_quantity, instrument.step)
 
     def due(self, received_us: int, reference: Reference) -> tuple[Liquidation, ...]:  # noqa: ARG002 - a default
         """Events that `decode` held back and that are to be told now; asked every second, and with all time at the end."""

@@ -42,6 +42,11 @@ def priced(
     return worth, None if rate is None else f"BTC {rate}"
 
 
+def multiple(quantity: str, step: str) -> bool:
+    """Whether a quantity is a whole number of steps, exactly; both plain decimals, the step above zero."""
+    return not Context(prec=120).remainder(Decimal(quantity), Decimal(step))
+
+
 def product(one: str, other: str) -> str:
     """Two plain decimals multiplied, exactly, as a plain decimal."""
     return format(Context(prec=120).multiply(Decimal(one), Decimal(other)), "f")

@@ -43,7 +43,7 @@ def event(
 
 def fill(path: Path) -> None:
     """Noon's hour recorded for 54 minutes: 4 events that count and 1 that does not, and one before noon."""
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     book = Ledger(path)
     book.begin(Run("r1", NOON * 1000, None, "run", "0", 1))
     frames: list[tuple[Liquidation, ...]] = [

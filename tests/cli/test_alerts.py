@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 
 from rekt import app
 from rekt.config import Section
-from rekt.model import Connection, Feed, Liquidation, Span
+from rekt.model import Connection, Feed, Liquidation, Span, Suspicion
 from rekt.publisher import Entry, Post, Receipt, Unknown
 from rekt.store import Batch, Run
 from rekt.stores.sqlite import Ledger, Reader
@@ -207,6 +207,27 @@ def test_a_sink_that_is_behind(ledger: Path, mailbox: Mailbox) -> None:
         assert "well again" in mailbox.texts[1]
     finally:
         marks.close()
+        watch.kill()
+        watch.wait()
+
+
+def test_a_suspicious_venue(ledger: Path, mailbox: Mailbox) -> None:
+    """What the recorder found suspicious is told once, and once when it is well; a venue not recorded is left out."""
+    book = Ledger(ledger)
+    odd = Suspicion("binance", "units", "3 of 20 quantities", 1)
+    book.append(Batch("r1", suspicions=[odd, odd._replace(venue="okx")]))
+    env = {**os.environ, "REKT_ALERTS_FEED_SECONDS": "1000000000", "REKT_ALERTS_SINK_SECONDS": "1"}
+    command = [sys.executable, "-m", "rekt", "post", "--no-hours", "--no-large", "--seconds", "50"]
+    watch = subprocess.Popen(command, env=env)
+    try:
+        until(lambda: bool(mailbox.texts))
+        time.sleep(2)
+        assert mailbox.texts == ["rekt: binance: suspicious: 3 of 20 quantities"]
+        book.append(Batch("r1", suspicions=[odd._replace(text=None)]))
+        until(lambda: len(mailbox.texts) == 2)
+        assert mailbox.texts[1].startswith("rekt: well again")
+    finally:
+        book.close()
         watch.kill()
         watch.wait()
 

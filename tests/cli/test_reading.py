@@ -12,7 +12,7 @@ from rekt import app
 from rekt.cli import _common
 from rekt.errors import UsageError
 from rekt.fields import HOUR
-from rekt.model import Connection, Feed, Span, Window
+from rekt.model import Connection, Feed, Span, Suspicion, Window
 from rekt.pipeline.presence import Presence
 from rekt.store import Batch
 from rekt.stores.sqlite import Ledger, Reader
@@ -166,6 +166,7 @@ def test_status(rekt: Rekt, ledger: Path) -> None:
     (status,) = rekt("status", "--json").objects
     assert list(status) == [
         "runs", "counters", "connections", "recording", "ledger", "sqlite_version", "sink", "posts", "alerts",
+        "suspicions",
     ]  # fmt: skip
     counters = status["counters"]
     assert counters["received"] == 16 == sum(value for key, value in counters.items() if key != "received")
@@ -178,6 +179,21 @@ def test_status(rekt: Rekt, ledger: Path) -> None:
         assert rekt("status", "--json").objects[0]["recording"] is True
     finally:
         mark.close()
+
+
+def test_what_is_suspicious_is_shown(rekt: Rekt, ledger: Path) -> None:
+    """Venue, kind, sentence and since when, until it is over; control characters do nothing."""
+    book = Ledger(ledger)
+    book.append(Batch("r1", suspicions=[Suspicion("okx", "units", "odd: EVIL\x1b[2J", NOON * 1000)]))
+    assert rekt("status", "--json").objects[0]["suspicions"] == [
+        {"venue": "okx", "kind": "units", "text": "odd: EVIL\x1b[2J", "since": "2026-07-16T12:00:00.000000Z"}
+    ]
+    told = rekt("status").out
+    assert "suspicious since 2026-07-16 12:00Z: okx: odd: EVIL" in told
+    assert "\x1b" not in told
+    book.append(Batch("r1", suspicions=[Suspicion("okx", "units", None, NOON * 1000)]))
+    book.close()
+    assert rekt("status", "--json").objects[0]["suspicions"] == []
 
 
 def test_backup(rekt: Rekt, ledger: Path, tmp_path: Path) -> None:

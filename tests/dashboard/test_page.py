@@ -204,8 +204,8 @@ def test_the_table_sorts_by_what_is_pressed(serve: Serve, books: Books, look: Lo
     assert found == sorted(found)
 
 
-def test_a_cascade_leaves_few_rows_and_the_page_lively(serve: Serve, recorder: Recorder, look: Look) -> None:
-    """Thousands of events at once: the tape stays bounded and frames go on."""
+def test_a_cascade_leaves_few_rows(serve: Serve, recorder: Recorder, look: Look) -> None:
+    """Thousands of events at once: the tape stays bounded, and comes to the last of them (how fast, a benchmark tells)."""
     served = serve()
     page = look(served.url)
     expect(page.locator("#rows .empty")).to_be_visible()
@@ -220,7 +220,6 @@ def test_a_cascade_leaves_few_rows_and_the_page_lively(serve: Serve, recorder: R
         recorder.ledger.append(Batch("live", frames=[(one,) for one in events]))
     expect(page.locator(ROWS).first.locator(".usd")).to_have_text(re.compile(r"\$30\.0.k"))
     assert page.locator(ROWS).count() <= 250
-    assert frames(page) >= 15
 
 
 def eventually(page: Page, condition: str) -> None:
@@ -229,15 +228,6 @@ def eventually(page: Page, condition: str) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         page.wait_for_timeout(50)
-
-
-def frames(page: Page) -> float:
-    """Frames of the next second."""
-    return float(page.evaluate(
-        "new Promise(done => { let n = 0; const began = performance.now();"
-        " const step = () => { n += 1; performance.now() - began < 1000 ? requestAnimationFrame(step) : done(n); };"
-        " requestAnimationFrame(step); })"
-    ))  # fmt: skip
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

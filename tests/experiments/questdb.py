@@ -1,8 +1,9 @@
-"""QuestDB killed, absent and full while events flow: in the end, ledger and table must agree exactly.
+"""QuestDB killed, absent, full, taking over while events flow: in the end, ledger and table must agree exactly.
 
     .venv/bin/python -m tests.experiments.questdb kills --kills 20 --rate 2000
     .venv/bin/python -m tests.experiments.questdb absent --seconds 60
     .venv/bin/python -m tests.experiments.questdb full --folder FOLDER    (on a small file system of its own)
+    .venv/bin/python -m tests.experiments.questdb takeover --kills 3      (of each of the original's three shapes)
 
 Agreement: the number of rows, the sum in micro-dollars of every hour, the set of uids. The recorder is `rekt run` in a
 process of its own; nobody restarts it, nobody helps the shipper.
@@ -44,6 +45,7 @@ class Outcome:
 
     events: int = 0
     kills: int = 0
+    midway: int = 0  # of those, while a table was being taken over
     behind_at_most: int = 0
     told_after_s: float = 0.0  # how long until the trouble was reported
     told: str = ""
@@ -83,7 +85,8 @@ def compare(ledger: Path, running: Running) -> tuple[int, list[str]]:
     for table in ("liqui", "liqui_other"):
         if not sql.applied(table, timeout_s=30):
             faults.append(f"{table} is not applied")
-        found.append(sql(f"SELECT timestamp::long / 1000, uid, micros FROM {table}"))
+        ours = " WHERE micros IS NOT NULL" if table == "liqui" else ""
+        found.append(sql(f"SELECT timestamp::long / 1000, uid, micros FROM {table}{ours}"))
     sql.close()
     held, others = found
     kept = [event for event in events if event.counts and event.notional is not None]
@@ -113,10 +116,13 @@ def compare(ledger: Path, running: Running) -> tuple[int, list[str]]:
 
 @contextmanager
 def recording(folder: Path, rate: float, seed: int) -> Iterator[Path]:
-    """`rekt run` with engine questdb on a simulated market, ended in order; its ledger."""
+    """`rekt run` with engine questdb on a simulated market, ended in order; its ledger. It logs into `run.log`."""
     ledger = folder / "liqui.db"
-    with simulated(rate=rate, hold_ms=0, seed=seed, unfilled_share=0.02, keep_sent=0) as exchange:
-        process = recorder(ledger, exchange, REKT_DATABASE_ENGINE="questdb")
+    with (
+        simulated(rate=rate, hold_ms=0, seed=seed, unfilled_share=0.02, keep_sent=0) as exchange,
+        (folder / "run.log").open("wb") as log,
+    ):
+        process = recorder(ledger, exchange, stderr=log, REKT_DATABASE_ENGINE="questdb")
         try:
             yield ledger
         finally:
@@ -234,6 +240,87 @@ def full(small: Path, *, rate: float, seed: int = 3, full_s: float = 20.0, left:
     return outcome
 
 
+SHAPES = {
+    "documented": "",
+    "old server's": "TIMESTAMP(timestamp) PARTITION BY DAY BYPASS WAL",
+    "newer server's": "TIMESTAMP(timestamp) PARTITION BY DAY WAL",
+}
+QUERY = (
+    "SELECT count() AS count, sum(USDVALUE) AS sum, max(USDVALUE) AS max FROM {}"
+    " WHERE timestamp > dateadd('d', -20, now()) AND timestamp < dateadd('d', -1, now())"
+)
+
+
+def takeover(shape: str, count: int, *, rate: float, rows: int, seed: int = 4) -> Outcome:
+    """Kill the server so many times while a table of the original's, so many rows long, is being taken over."""
+    rng, outcome = random.Random(seed), Outcome()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        server = Server(folder / "questdb")
+        running = obtain(server)
+        port = int(running.url.rpartition(":")[2])
+        sql = Sql(Place(running.url, running.user, running.password, "liqui"))
+        try:
+            sql(
+                "CREATE TABLE liqui (PAIR symbol, PRICE double, QUANTITY double, USDVALUE double,"
+                f" timestamp timestamp) {SHAPES[shape]}"
+            )
+            sql(
+                "INSERT INTO liqui SELECT rnd_symbol('A','B','C'), 1.5, 2.0, (x % 1000) + 0.25,"
+                " timestamp_sequence(dateadd('d', -10, now()), 100000) + (x % 2) * 100000 t"
+                f" FROM long_sequence({rows})",
+                long=True,
+            )  # pairs of equal times
+            assert shape != "newer server's" or sql.applied("liqui", timeout_s=60)
+            before = sql.one(QUERY.format("liqui"))
+            with recording(folder, rate, seed) as ledger:
+                for _ in range(count):
+                    wait_for(lambda: _at_work(sql), 60)
+                    time.sleep(rng.uniform(0.0, 0.3))
+                    outcome.midway += not _taken(sql)
+                    state = server.running()
+                    assert state is not None
+                    assert state.pid is not None
+                    os.kill(state.pid, signal.SIGKILL)
+                    outcome.kills += 1
+                    time.sleep(rng.uniform(0.0, 1.0))
+                    server.start(port)
+                wait_for(lambda: _taken(sql), DONE_S)
+                caught = wait_for(lambda: sink_state(ledger)[0] < rate and not sink_state(ledger)[1], DONE_S)
+                outcome.caught_up_after_s = round(caught, 1)
+            finish(ledger, server, outcome)
+            after = sql.one(QUERY.format("liqui"))
+            if before != after or before[0] != rows:
+                outcome.faults.append(f"the original's query gave {before}, now {after}")
+            old = "FROM liqui WHERE micros IS NULL"
+            if (found := sql.one(f"SELECT count(), count_distinct(uid) {old}")) != [rows, rows]:
+                outcome.faults.append(f"of {rows} old rows (count, uids) are there: {found}")
+            if "starting it again" in (folder / "run.log").read_text("utf-8"):
+                outcome.faults.append("the shipper ended meanwhile")
+        finally:
+            sql.close()
+            server.stop()
+    return outcome
+
+
+def _at_work(sql: Sql) -> bool:
+    """Whether the taking over has begun: a copy is there, or the table has our columns."""
+    with suppress(StoreError):
+        found = sql(
+            "SELECT count() FROM tables() WHERE table_name = 'liqui_takeover' UNION ALL"
+            " SELECT count() FROM table_columns('liqui') WHERE \"column\" = 'uid'"
+        )
+        return any(number for (number,) in found)
+    return False
+
+
+def _taken(sql: Sql) -> bool:
+    with suppress(StoreError):
+        found = sql("SELECT count() FROM table_columns('liqui') WHERE \"column\" = 'uid' AND upsertKey")
+        return bool(found and found[0][0])
+    return False
+
+
 def _fill(path: Path, size: int) -> None:
     with path.open("wb") as file, suppress(OSError):
         os.posix_fallocate(file.fileno(), 0, max(size, 1))
@@ -244,12 +331,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("kills", "absent", "full"))
+    parser.add_argument("what", choices=("kills", "absent", "full", "takeover"))
     parser.add_argument("--rate", type=float, default=2_000.0, help="events a second")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="absent: how long; full: how long it stays so"
     )
+    parser.add_argument("--rows", type=int, default=5_000_000, help="takeover: of the original's table")
     parser.add_argument("--folder", type=Path, help="full: on a small file system, 600 MB or so")
     given = parser.parse_args()
     began = time.time()
@@ -257,6 +345,11 @@ def main() -> None:
         outcome = kills(given.kills, rate=given.rate)
     elif given.what == "absent":
         outcome = absent(given.seconds, rate=given.rate)
+    elif given.what == "takeover":
+        outcomes = [takeover(shape, given.kills, rate=given.rate, rows=given.rows) for shape in SHAPES]
+        for shape, one in zip(SHAPES, outcomes, strict=True):
+            print(f"{shape} table: {one}")
+        sys.exit(1 if any(one.faults for one in outcomes) else 0)
     elif given.folder is None:
         parser.error("full needs --folder")
     else:

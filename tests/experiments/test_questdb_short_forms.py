@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.experiments.questdb import absent, kills
+from tests.experiments.questdb import SHAPES, absent, kills, takeover
 
 
 @pytest.mark.timeout(180)
@@ -20,3 +20,13 @@ def test_a_server_that_comes_late() -> None:
     outcome = absent(4, rate=300)
     assert outcome.faults == []
     assert outcome.behind_at_most > 0
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_server_that_is_killed_while_it_takes_over(shape: str) -> None:
+    """The server dies in the middle of taking over a table of the original: the same process ends it, nothing lost."""
+    outcome = takeover(shape, 1, rate=200, rows=1_000_000)
+    assert outcome.faults == []
+    assert outcome.kills == 1
+    assert outcome.events > 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from rekt import registry
 from tests.experiments.clock import KINDS, clock
 from tests.experiments.disk import faulty_disk, full_disk, overflow
 from tests.experiments.holes import holes
@@ -11,6 +12,7 @@ from tests.experiments.posting import posting
 from tests.experiments.slow_disk import slow_disk
 from tests.experiments.soak import soak
 from tests.experiments.together import together
+from tests.experiments.venues import venues
 
 
 def test_kills_under_load() -> None:
@@ -118,3 +120,13 @@ def test_a_slow_disk() -> None:
     assert outcome.faults == ()
     assert outcome.paused >= outcome.cycles >= 1
     assert outcome.stored == outcome.delivered > 5_000
+
+
+@pytest.mark.timeout(240)
+def test_all_venues_at_once() -> None:
+    """One process records every venue at once: all that was delivered is there once, and nothing else."""
+    outcome = venues(5.0, rate=400.0)
+    assert outcome.faults == []
+    assert outcome.stored >= outcome.delivered > 0
+    assert outcome.by_venue.keys() == set(registry.names("rekt.venues"))
+    assert all(outcome.by_venue.values())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rekt import app
+from rekt import app, service
 from rekt.config import Settings, load
 from rekt.model import Connection, Liquidation
 from rekt.simulator import SimulatorThread
@@ -38,7 +38,7 @@ class Running:
     def __init__(self, settings: Settings, tape: Path | None = None) -> None:
         self.ledger = settings.ledger_path
         self.new: list[Liquidation] = []
-        self.service = app.Service(settings, durable=self._durable, tape=tape)
+        self.service = service.Service(settings, durable=self._durable, tape=tape)
         self.left: int | None = None
         self.error: BaseException | None = None
         self._stop = asyncio.Event()

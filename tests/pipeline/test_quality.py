@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekt import app
+from rekt import tapes
 from rekt.errors import UsageError
 from rekt.fields import HOUR
 from rekt.model import ClockChange, Connection, Delivery, Instrument, Loss, Span, Window
@@ -132,7 +132,7 @@ def test_losses_are_measured_while_recording(tmp_path: Path) -> None:
 
         def losses() -> list[Loss]:
             with Reader(recorder.ledger) as reader:
-                return quality(reader, Window(0, 1 << 50), {}).losses
+                return quality(reader, Window(0, 1 << 50), {"binance": Traits()}).losses
 
         assert until(lambda: sum(loss.told for loss in losses()) == 100, 25)
         assert sorted((loss.told, loss.lost) for loss in losses()) == [(40, 20), (60, 0)]
@@ -144,7 +144,9 @@ def numbers(path: Path) -> tuple[Any, Any]:
     with Reader(path) as reader:
         window = Window(HOUR_START, HOUR_START + HOUR)
         assert reader.verify() == []
-        return summarise(reader, window, LATER, traits={"binance": Traits()}), quality(reader, window, {})
+        return summarise(reader, window, LATER, traits={"binance": Traits()}), quality(
+            reader, window, {"binance": Traits()}
+        )
 
 
 def test_a_final_hour_that_changes_keeps_its_old_numbers(tmp_path: Path) -> None:
@@ -208,8 +210,8 @@ def test_two_ledgers_are_united(tmp_path: Path) -> None:
     with simulated(scene="none") as exchange:
         settings = settings_for(tmp_path / "a.db", exchange)
     other = (tmp_path / "b.db").read_bytes()
-    assert app.merge(settings, tmp_path / "b.db") == (1, 2)
-    assert app.merge(settings, tmp_path / "b.db") == (0, 3)
+    assert tapes.merge(settings, tmp_path / "b.db") == (1, 2)
+    assert tapes.merge(settings, tmp_path / "b.db") == (0, 3)
     assert (tmp_path / "b.db").read_bytes() == other
     hour, how = numbers(tmp_path / "a.db")
     assert (hour.count, hour.unknown_count) == (5, 0)
@@ -217,7 +219,7 @@ def test_two_ledgers_are_united(tmp_path: Path) -> None:
     assert [(loss.connection, loss.told) for loss in how.losses] == [("a", 5), ("b", 5)]
     assert {revision.reason for revision in how.revisions} == {"merge", "late size"}
     with pytest.raises(UsageError, match="the ledger itself"):
-        app.merge(settings, tmp_path / "a.db")
+        tapes.merge(settings, tmp_path / "a.db")
 
 
 def test_play_money_is_not_merged_into_the_real(tmp_path: Path) -> None:
@@ -230,6 +232,6 @@ def test_play_money_is_not_merged_into_the_real(tmp_path: Path) -> None:
     with simulated(scene="none") as exchange:
         settings = settings_for(tmp_path / "a.db", exchange)
     with pytest.raises(UsageError, match="testnet"):
-        app.merge(settings, tmp_path / "b.db")
+        tapes.merge(settings, tmp_path / "b.db")
     with Reader(tmp_path / "a.db") as reader:
         assert reader.rows() == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from rekt import app
+from rekt import app, tapes
 from rekt.config import Settings, load
 from rekt.fields import iso_us, money
 from rekt.simulator import simulated
@@ -51,9 +51,9 @@ def tape(path: Path, lines: Iterable[str]) -> Path:
     return path
 
 
-def replay(settings: Settings, *paths: Path) -> app.Replayed:
+def replay(settings: Settings, *paths: Path) -> tapes.Replayed:
     """Replay these files."""
-    return app.replay(settings, (read_tape(path) for path in paths))
+    return tapes.replay(settings, (read_tape(path) for path in paths))
 
 
 def stored(settings: Settings) -> list[Any]:

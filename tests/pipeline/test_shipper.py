@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from rekt.errors import LedgerError
-from rekt.fields import HOUR
+from rekt.fields import DAY, HOUR
 from rekt.model import Connection, Span, Window
 from rekt.pipeline.shipper import Shipper
 from rekt.store import Batch, Settled
 from rekt.stores.questdb.reads import QuestDBReader
 from rekt.stores.questdb.server import Server
+from rekt.stores.questdb.tables import shape
 from rekt.stores.sqlite.sinks import Follower, Marks
 from tests.stores.events import START, batch, event, events
 from tests.stores.questdb import Shipped, by_key, obtain, place
@@ -301,3 +302,83 @@ def test_the_cursor_of_a_ledger_that_is_gone_is_told(tmp_path: Path) -> None:
     """Without a ledger there is nothing to follow, said in words."""
     with pytest.raises(LedgerError, match="nothing is recorded yet"):
         Follower(tmp_path / "none.db")
+
+
+def test_rows_beyond_the_ttl_are_no_difference(store: Shipped) -> None:
+    """With `ttl_days` QuestDB drops old days by itself: the audit leaves them alone, and later days are compared."""
+    from rekt.stores.questdb.sink import QuestDB
+
+    now = time.time_ns() // 1_000_000
+    old = [event(n, at=now - 40 * DAY + n * 1000) for n in range(50)]
+    new = [event(n, at=now - 2 * DAY + n * 1000) for n in range(50)]
+    store.sink.close()
+    store.sink = QuestDB(lambda: store.place, ttl_days=7)
+    store.shipper = Shipper(store.source, store.marks, store.sink)
+    store.append(batch(*old, *new))
+    auditor, seq = store.shipper._auditor, store.shipper.progress.seq
+    sql = store.sql()
+    found = shape(sql, store.place.table)
+    assert found is not None
+    assert found.ttl_days == 7
+    assert sql.one(f"SELECT count() FROM {store.place.table}") == [50]  # the server has dropped the old days
+    assert auditor.audit(ALL, seq) == []
+    assert sum(hour.ledger.count for hour in auditor.compare(ALL, seq, dropped=True) or ()) == 50
+    auditor.prune(8, seq)
+    assert store.source.sealed() == 0  # rows that QuestDB has dropped stay in the ledger
+    sql(f'TRUNCATE TABLE "{store.place.table}"')
+    sql.close()
+    assert sum(hour.ledger.count for hour in auditor.compare(ALL, seq) or ()) == 50
+
+
+def test_coverage_never_comes_before_its_rows(store: Shipped) -> None:
+    """Where rows can't be read yet, no span is sent: a reader would take an hour for whole that is not."""
+    now = time.time_ns() // 1_000_000
+    store.append(batch(event(1)))
+    sql = store.sql()
+    with Running(store) as running:
+        running.until(lambda shipper: shipper.progress.audits > 0)
+        sql(f'ALTER TABLE "{store.place.table}" SUSPEND WAL')  # it goes on acknowledging
+        more = Batch("run", [(event(2),)])
+        more.connections.append(Connection("late", "run", "binance", "wss://x", now * 1000))
+        more.spans.append(Span("late", now - 1000, now))
+        store.ledger.append(more)
+        running.until(
+            lambda _: bool(sql.one(f"SELECT count() FROM {store.place.table}_spans")[0]), timeout_s=60
+        )
+        assert sql.one(f"SELECT count() FROM {store.place.table}") == [2]
+    sql.close()
+
+
+def test_the_view_follows(store: Shipped) -> None:
+    """The hourly view has what was shipped within seconds, not only at its own next minute."""
+    store.append(batch(event(1)))
+    sql = store.sql()
+    total = f'SELECT sum(n) FROM "{store.place.table}_1h"'
+    with Running(store) as running:
+        running.until(lambda shipper: shipper.progress.audits > 0)
+        store.ledger.append(batch(*events(300)))
+        running.until(lambda shipper: shipper.progress.sent >= 300)
+        assert running.sink.settled(20)
+        (there,) = sql.one(f"SELECT count() FROM {store.place.table}")
+        assert there > 100
+        running.until(lambda _: bool(sql.one(total) == [there]))
+    sql.close()
+
+
+def test_the_audit_comes_every_hour(store: Shipped) -> None:
+    """What vanishes at the server is found by the timer alone, an hour (here: a moment) after the last audit."""
+    now = time.time_ns() // 1_000_000
+    made = [event(n, at=now - n * 1000) for n in range(200)]
+    store.append(batch(*made))
+    with Running(store) as running:
+        running.until(lambda shipper: shipper.progress.audits == 1)
+        assert running.shipper._next["audit"] - time.monotonic() > 3500
+        sql = store.sql()
+        sql(f'TRUNCATE TABLE "{store.place.table}"')
+        assert sql.applied(store.place.table)
+        running.shipper._next["audit"] = 0.0  # the hour is over
+        running.until(lambda shipper: shipper.progress.audits == 2)
+        assert running.sink.settled(20)
+        assert sql.one(f"SELECT count() FROM {store.place.table}") == [200]
+        sql.close()
+    assert list(store.reader.liquidations()) == by_key(made)

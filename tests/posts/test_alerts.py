@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rekt.posts.alerts import Lag, changes, of_feed, of_posts, of_sink
+from rekt.model import Suspicion
+from rekt.posts.alerts import Lag, changes, of_feed, of_posts, of_sink, of_suspicions
 from rekt.publisher import Entry
 from rekt.sink import SinkState
 
@@ -108,3 +109,19 @@ def test_of_the_sink() -> None:
     assert of_sink("QuestDB", down, behind=False, waiting=9, limit_s=300) == {}
     stuck = of_sink("QuestDB", SinkState(5, 1, "table busy", True), behind=False, waiting=0, limit_s=300)
     assert stuck == {"sink QuestDB": "QuestDB takes rows and does not show them: table busy"}
+
+
+def test_of_suspicions() -> None:
+    """Each kind at each venue that is recorded is a trouble of its own; its name does not hold its figures."""
+    found = of_suspicions(
+        [
+            Suspicion("okx", "units", "3 of 20", 1),
+            Suspicion("okx", "late", "5 s", 1),
+            Suspicion("gone", "late", "5 s", 1),
+        ],
+        ["okx", "gate"],
+    )
+    assert found == {
+        "suspicion okx units": "okx: suspicious: 3 of 20",
+        "suspicion okx late": "okx: suspicious: 5 s",
+    }

@@ -111,12 +111,12 @@ def test_the_lists_tell_sizes() -> None:
         {"contract_code": 7}, 5,
     ]  # fmt: skip
     assert coin.parse(json.dumps({"status": "ok", "data": entries}).encode(), 5) == [
-        Instrument("htx", "BTC-USD", "inverse", "BTC", "USD", "100.0", 5),
-        Instrument("htx", "ETH-USD", "inverse", "ETH", "USD", "10", 5),
+        Instrument("htx", "BTC-USD", "inverse", "BTC", "USD", "100.0", 5, "1"),
+        Instrument("htx", "ETH-USD", "inverse", "ETH", "USD", "10", 5, "1"),
     ]
     dated = {"contract_code": "BTC-USDT-261225", "contract_size": 0.001, "contract_status": 1}
     assert linear.parse(json.dumps({"status": "ok", "data": [dated]}).encode(), 5) == [
-        Instrument("htx", "BTC-USDT-261225", "linear", "BTC", "USDT", None, 5),
+        Instrument("htx", "BTC-USDT-261225", "linear", "BTC", "USDT", None, 5, "0.001"),
     ]
     for body in (b'{"status":"error","err-msg":"no"}', b"<html>"):
         with pytest.raises(RestError):

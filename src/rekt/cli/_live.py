@@ -13,9 +13,9 @@ from rekt import log
 from rekt.cli._common import length, usd
 
 if TYPE_CHECKING:
-    from rekt.app import Service
     from rekt.model import Liquidation
     from rekt.pipeline.recorder import Recorder
+    from rekt.service import Service
     from rekt.store import Appended
 
 AMBER, BLUE, RED, GREEN, DIM, END = (

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from rekt import app
 from rekt.cli import _alerts, _common
-from rekt.errors import ConfigError, RektError, UsageError
+from rekt.errors import ConfigError, LedgerError, RektError, UsageError
 from rekt.model import Window
 from rekt.posts import outbox as rules
 from rekt.posts.alerts import of_posts
@@ -109,7 +108,7 @@ def about(settings: Settings, reader: Reader | QuestDBReader, window: Window, no
     return subject(reader, window, now, traits=app.traits(), terms=terms(settings))
 
 
-def wait_final(settings: Settings, reader: Reader, window: Window) -> Subject:
+def wait_final(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Subject:
     """The hour as soon as it is final for every venue that its post contains: at the latest two minutes after its end."""
     while True:
         now = _common.now_ms()
@@ -119,22 +118,18 @@ def wait_final(settings: Settings, reader: Reader, window: Window) -> Subject:
         time.sleep(POLL_S)
 
 
-@contextmanager
-def outbox(settings: Settings) -> Iterator[Outbox]:
-    """The outbox of a ledger that is there."""
-    if not settings.ledger_path.exists():
-        with app.reader(settings):  # says that there is none, and the way out
-            pass
-    with app.outbox(settings) as box:
-        yield box
-
-
 def post_hour(
-    settings: Settings, window: Window, services: list[Chosen], *, by_hand: bool, picture: bool = True
+    settings: Settings,
+    store: Reader | QuestDBReader,
+    window: Window,
+    services: list[Chosen],
+    *,
+    by_hand: bool,
+    picture: bool = True,
 ) -> list[Told]:
-    """Post an hour to every service that has not had it."""
+    """Post an hour, with the numbers of a store (closed then), to every service that has not had it."""
     key, told, began = hour_key(window.start), [], time.monotonic()
-    with outbox(settings) as box, app.reader(settings) as reader:
+    with store as reader, app.outbox(settings) as box:
         kept = [one for one in services if one.kept]
         there = {one.name: box.entry(one.name, key) for one in kept}
         if by_hand:
@@ -150,7 +145,7 @@ def post_hour(
         older = [old for one in kept for old in box.open_entries(one.name) if old.key != key]
         thin = _thin(settings, reader, window) if kept and not by_hand else ""
     _deliver(settings, key, kept, until - TELL_S)
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         entries = [entry for one in kept if (entry := box.entry(one.name, key)) is not None]
         settled = [now for old in older if (now := box.entry(old.service, old.key)) and now.state in LOST]
         gone = 0 if by_hand else _gone(box, window, kept)
@@ -174,7 +169,7 @@ def _configured(settings: Settings) -> set[str]:
     }
 
 
-def _thin(settings: Settings, reader: Reader, window: Window) -> str:
+def _thin(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> str:
     """What the operator is told of an hour's coverage; nothing where it is enough."""
     found = _common.summary(reader, window, max(_common.now_ms(), window.end))
     enough = terms(settings).min_coverage
@@ -196,7 +191,7 @@ def post_notice(settings: Settings, notice: Notice, services: list[Chosen]) -> N
     now = _common.now_ms()
     limit = now + round(settings.section("POST").number("deadline_minutes") * 60_000)
     kept = [one for one in services if one.kept]
-    with outbox(settings) as box:
+    with app.outbox(settings) as box:
         for one in kept:
             fits = one.publisher.length(notice.text) <= one.publisher.limit
             if fits and one.publisher.objection(notice.text) is None:
@@ -225,7 +220,7 @@ def _again(box: Outbox, entry: Entry | None) -> Entry | None:
 def _render(
     settings: Settings,
     box: Outbox,
-    reader: Reader,
+    reader: Reader | QuestDBReader,
     hour: Subject,
     services: list[Chosen],
     *,
@@ -239,7 +234,7 @@ def _render(
     told: list[Told] = []
     image: tuple[bytes, str] | None = None
     for one in services:
-        draft = draft_for(one, hour, choices, terms(settings), past, reader.last_template(one.name, key))
+        draft = draft_for(one, hour, choices, terms(settings), past, box.last_template(one.name, key))
         entry = Entry(
             one.name,
             key,
@@ -276,7 +271,7 @@ def _render(
     return told
 
 
-def _picture(settings: Settings, reader: Reader, hour: Subject) -> tuple[bytes, str] | None:
+def _picture(settings: Settings, reader: Reader | QuestDBReader, hour: Subject) -> tuple[bytes, str] | None:
     """The picture; None where it can't be made: a picture may fail, the post must not."""
     try:
         return picture_of(settings, reader, hour)
@@ -295,10 +290,10 @@ def _keep(box: Outbox, entry: Entry, picture: bytes | None) -> None:
 
 def draft(settings: Settings, reader: Reader | QuestDBReader, window: Window) -> Draft:
     """The hour's post as it would be, for a look."""
-    from rekt.stores.sqlite import Reader
-
     hour = about(settings, reader, window, _common.now_ms())
-    last = reader.last_template("", hour_key(window.start)) if isinstance(reader, Reader) else ""
+    last = ""
+    with suppress(LedgerError), app.posts(settings) as box:  # none yet: nothing was posted
+        last = box.last_template("", hour_key(window.start))
     return compose(
         hour.summary,
         templates(settings.templates_path),
@@ -330,7 +325,7 @@ def draft_for(
     )
 
 
-def picture_of(settings: Settings, reader: Reader, hour: Subject) -> tuple[bytes, str]:
+def picture_of(settings: Settings, reader: Reader | QuestDBReader, hour: Subject) -> tuple[bytes, str]:
     """The hour's picture and the same in words."""
     from rekt.posts.chart import alt_text, draw
     from rekt.posts.subject import day
@@ -346,7 +341,7 @@ def _deliver(settings: Settings, key: str | None, services: list[Chosen], until:
 
     def work(one: Chosen) -> None:
         try:
-            with outbox(settings) as box:
+            with app.outbox(settings) as box:
                 deliver(box, one.name, key, one.publisher, delivery(settings), until - LAST_S)
         except RektError as error:
             log.error("%s: %s", one.name, error)  # noqa: TRY400 - a sentence, and no trace

@@ -16,6 +16,7 @@ from rekt import app
 from rekt.cli._child import beside
 from rekt.cli._live import Live, describe
 from rekt.errors import LedgerError
+from rekt.service import Service
 
 if TYPE_CHECKING:
     from rekt.config import Settings
@@ -47,7 +48,7 @@ def record(
         mark=mark,
         several=len(app.enabled(settings)) > 1,
     )
-    service = app.Service(settings, tape=tape, take_over=take_over, durable=live.durable, options=options)
+    service = Service(settings, tape=tape, take_over=take_over, durable=live.durable, options=options)
     for warning in service.warnings():
         log.warning("%s", warning)
     log.info("recording into %s; Ctrl+C ends it", settings.ledger_path)
@@ -83,7 +84,7 @@ def _complete(work: Coroutine[Any, Any, int]) -> int:
 
 
 async def _run(
-    service: app.Service, live: Live, seconds: float | None, command: str, dashboard: list[str] | None
+    service: Service, live: Live, seconds: float | None, command: str, dashboard: list[str] | None
 ) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What `rekt post` keeps an eye on: the sizes that are large for a symbol, and the troubles of feed and sink."""
+"""What `rekt post` keeps an eye on: the sizes that are large for a symbol, and the troubles of feed, sink and venues."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rekt import app, shipping
-from rekt.cli import _alerts, _common, _posting
+from rekt.cli import _alerts, _common
 from rekt.errors import LedgerError
 from rekt.fields import DAY
 from rekt.model import Window
-from rekt.posts.alerts import Lag, of_feed, of_sink
+from rekt.posts.alerts import Lag, of_feed, of_sink, of_suspicions
 from rekt.posts.large import Rules
 from rekt.stats.percentile import percentiles
 
@@ -90,7 +90,10 @@ def limits(reader: Reader, day: int, rules: Rules) -> dict[str, int]:
 
 
 class Troubles:
-    """Tells the operator of feeds that are dead and a sink that is behind, each once, and when it is well again."""
+    """Tells the operator of feeds that are dead, a sink that is behind and venues that are suspicious.
+
+    Each once, and once when it is well again.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -107,13 +110,16 @@ class Troubles:
         if now < self._next:
             return
         self._next = now + self._every_s
-        known = reader.alerts()
+        with app.posts(self._settings) as box:
+            known = box.alerts()
         self._update(known, "feed", self._feeds(reader, known))
         self._update(known, "sink", self._sink(known, now))
+        suspicious = of_suspicions(reader.suspicions(), app.enabled(self._settings))
+        self._update(known, "suspicion", suspicious)
 
     def _update(self, known: Collection[str], watch: str, found: dict[str, str]) -> None:
         if found or any(name.startswith(f"{watch} ") for name in known):
-            with _posting.outbox(self._settings) as box:
+            with app.outbox(self._settings) as box:
                 _alerts.update(self._settings, box, watch, found)
 
     def _feeds(self, reader: Reader, known: Collection[str]) -> dict[str, str]:

@@ -20,20 +20,8 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
             found.append(check)
             _common.print_json(check._asdict())
     else:
-        from rich.text import Text
-
-        from rekt.log import clean
-
-        console = _common.console()
-        colours = {"ok": _common.GOOD, "warn": _common.WARN, "fail": f"bold {_common.WARN}"}
         with _common.waiting("asking the endpoints"):
             found = list(_checks.all_checks(_common.settings(ctx)))
-        for check in found:
-            line = Text.assemble(
-                (f"{check.state:<5}", colours[check.state]), f"{check.name:<15}", clean(check.text)
-            )
-            console.print(line, soft_wrap=True)
-            if check.hint:
-                console.print(Text(f"{'':<20}{clean(check.hint)}", style="dim"), soft_wrap=True)
+        _checks.show(found)
     if any(check.state == "fail" for check in found):
         raise typer.Exit(1)

@@ -21,11 +21,11 @@ def command(
 
     Events that both have are there once. Hours that were final and change keep their old numbers and the reason.
     """
-    from rekt import app
+    from rekt import tapes
 
     settings = _common.settings(ctx)
     with _common.waiting("merging"):
-        new, repeats = app.merge(settings, other)
+        new, repeats = tapes.merge(settings, other)
     if as_json:
         _common.print_json({"new": new, "repeats": repeats})
         return

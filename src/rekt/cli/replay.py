@@ -38,7 +38,7 @@ def command(
     One frame a line: own tapes, wrapped frames, bare payloads, or the frame under `raw`; `recv_ts` (ms) is the
     receive time.
     """
-    from rekt import app
+    from rekt import tapes
     from rekt.errors import UsageError
     from rekt.wire.tape import read_tape
 
@@ -47,7 +47,7 @@ def command(
             raise UsageError(f"the tape {file} {'is a folder' if file.is_dir() else 'does not exist'}")
     settings = _common.settings(ctx)
     with _common.waiting("replaying"):
-        done = app.replay(
+        done = tapes.replay(
             settings, (read_tape(file) for file in files), default=venue, market=_market(market)
         )
     progress = done.progress

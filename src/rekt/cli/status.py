@@ -26,20 +26,22 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     settings = _common.settings(ctx)
     recording = app.recording(settings.ledger_path)
     now = _common.now_ms()
-    with _common.ledger(ctx) as ledger:
+    with _common.ledger(ctx) as ledger, app.posts(settings) as box:
         if as_json:
             import apsw
 
             version = apsw.sqlite_lib_version()
             sink = shipping.status(settings) if shipping.wanted(settings) else None
             _common.print_json(
-                status_object(ledger, now_ms=now, recording=recording, sqlite_version=version, sink=sink)
+                status_object(
+                    ledger, now_ms=now, recording=recording, sqlite_version=version, sink=sink, outbox=box
+                )
             )
             return
-        posting = posting_object(ledger, now)
+        posting = posting_object(box, now)
         counters, connections = ledger.counters(), ledger.connections(None)
         runs, rows, last = len(ledger.runs()), ledger.rows(), ledger.last_trade_time()
-        size = ledger.size()
+        size, suspicions = ledger.size(), ledger.suspicions()
     from rich.text import Text
 
     from rekt.log import clean
@@ -63,6 +65,10 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
         if sink["last_error"]:
             console.print(Text(clean(sink["last_error"]), style=_common.WARN), soft_wrap=True)
     _show_posting(console, posting)
+    for one in suspicions:
+        since = _common.moment(one.since_us // 1000)
+        words = f"suspicious since {since}Z: {one.venue}: {clean(one.text or '')}"
+        console.print(Text(words, style=_common.WARN), soft_wrap=True)
     if connections:
         console.print()
         console.print(_table(connections[-SHOWN:], now))

@@ -51,8 +51,6 @@ def command(
     if dry_run:
         _dry(ctx, window.start, image, store, as_json=as_json)
         return
-    if store is _common.StoreName.questdb:
-        raise UsageError("posts are made from the ledger; QuestDB can only be asked with --dry-run")
     from rekt import groups
     from rekt.cli import _posting
 
@@ -60,9 +58,10 @@ def command(
     if any(one.kept for one in services):
         groups.need("post", "tweet")
     picture = not no_image and settings.section("POST").flag("picture")
-    told = _posting.post_hour(settings, window, services, by_hand=hour is not None, picture=picture)
+    reader = _common.store(ctx, store, window.start)
+    told = _posting.post_hour(settings, reader, window, services, by_hand=hour is not None, picture=picture)
     if image is not None:
-        _write(ctx, window.start, image)
+        _write(ctx, window.start, image, store)
     _show(
         settings, told, window.start, lacking if services[0].name == "console" and to is None else {}, as_json
     )
@@ -81,7 +80,7 @@ def _dry(
     with _common.store(ctx, name, start) as ledger:
         post = draft(settings, ledger, Window(start, start + HOUR))
     if image is not None:
-        _write(ctx, start, image)
+        _write(ctx, start, image, name)
     if as_json:
         _common.print_json(
             {
@@ -96,7 +95,7 @@ def _dry(
     show(post)
 
 
-def _write(ctx: typer.Context, start: int, path: Path) -> None:
+def _write(ctx: typer.Context, start: int, path: Path, name: _common.StoreName | None) -> None:
     """The hour's picture to a file."""
     from rekt import groups
 
@@ -106,7 +105,7 @@ def _write(ctx: typer.Context, start: int, path: Path) -> None:
     from rekt.model import Window
 
     settings = _common.settings(ctx)
-    with _common.ledger(ctx) as ledger:
+    with _common.store(ctx, name, start) as ledger:
         hour = about(settings, ledger, Window(start, start + HOUR), _common.now_ms())
         path.write_bytes(picture_of(settings, ledger, hour)[0])
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rekt.errors import LedgerError
-from rekt.model import Connection, Liquidation, Side, Window
+from rekt.model import Connection, Liquidation, Side, Suspicion, Window
 from rekt.publisher import Entry
 from rekt.store import Counters, Facts, QualityFacts, Row, Run
 
@@ -91,6 +91,10 @@ class Book(Facts, QualityFacts, Protocol):
 
     def alerts(self) -> dict[str, tuple[str, int]]:
         """The troubles that last: name → text and since when (ms)."""
+        ...
+
+    def suspicions(self) -> list[Suspicion]:
+        """What is suspicious about venues now."""
         ...
 
     def close(self) -> None:

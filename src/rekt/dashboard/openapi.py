@@ -134,6 +134,7 @@ SCHEMAS: Mapping[str, Schema] = {
             open=COUNT, spent_usd={"type": "object", "additionalProperties": DOLLARS}, latest=_list(_ref("Outcome")),
         ),
         alerts=_list(_object(name=TEXT, text=TEXT, since=TIME)),
+        suspicions=_list(_object(venue=TEXT, kind=TEXT, text=TEXT, since=TIME)),
     ),
     "Outcome": _object(
         service=TEXT, key=TEXT,

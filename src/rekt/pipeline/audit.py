@@ -39,13 +39,17 @@ class Auditor:
         self._source, self._marks, self._sink, self._send = source, marks, sink, send
         self._known: set[Difference] = set()  # sent again already, to no effect
 
-    def compare(self, window: Window, seq: int) -> list[Difference] | None:
-        """The hours of a window that differ, leaving out those with rows behind the cursor; None = not now."""
+    def compare(self, window: Window, seq: int, *, dropped: bool = False) -> list[Difference] | None:
+        """The hours of a window that differ, leaving out those with rows behind the cursor; None = not now.
+
+        What the sink drops by itself is no difference, unless `dropped`.
+        """
         if not self._sink.settled(SETTLE_S):
             return None
         source = self._source
+        kept_from = 0 if dropped else self._sink.kept_from()
         with source.snapshot():
-            window = Window(max(window.start // HOUR * HOUR, source.sealed()), window.end)
+            window = Window(max(window.start // HOUR * HOUR, source.sealed(), kept_from), window.end)
             ledger = source.hour_sums(window, self._sink.name)
             moving = source.hours_after(seq)
         held = self._sink.hours(window)
@@ -89,7 +93,7 @@ class Auditor:
         extent = self._source.extent()
         if extent.start < window.end and sealed < window.end:
             expected = self._source.hour_sums(Window(sealed, window.end), self._sink.name)
-            if self._source.refused_count(self._sink.name) or self.compare(window, seq) != []:
+            if self._source.refused_count(self._sink.name) or self.compare(window, seq, dropped=True) != []:
                 log.warning("days before %s are not pruned: they are not proved", iso_ms(window.end))
                 return
             if any(hour < window.end for hour in self._source.hours_after(seq)):

@@ -16,7 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rekt.model import ClockChange, Connection, Delivery, Instrument, Liquidation, Quarantined, Span
+from rekt.model import (
+    ClockChange,
+    Connection,
+    Delivery,
+    Instrument,
+    Liquidation,
+    Quarantined,
+    Span,
+    Suspicion,
+)
 from rekt.store import Appended, Batch, Settled
 
 log = logging.getLogger("rekt.committer")
@@ -37,9 +46,22 @@ class Change:
     settled: tuple[Settled, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     clock: tuple[ClockChange, ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 Item = tuple[Liquidation, ...] | Quarantined | Change
+
+
+class Intake(Protocol):
+    """Where a recorder puts what it has; True = enough is waiting, stop reading for now."""
+
+    def put(self, item: Item) -> bool:
+        """Take an item."""
+        ...
+
+    def put_all(self, found: Sequence[Item]) -> bool:
+        """The same with several at once."""
+        ...
 
 
 class Appender(Protocol):
@@ -89,6 +111,7 @@ def fold(run: str, items: list[Item]) -> Batch:
             batch.settled.extend(item.settled)
             batch.deliveries.extend(item.deliveries)
             batch.clock.extend(item.clock)
+            batch.suspicions.extend(item.suspicions)
         else:
             batch.quarantined.append(item)
     batch.connections.extend(connections.values())

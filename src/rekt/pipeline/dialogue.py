@@ -35,6 +35,7 @@ class Dialogue:
         self._asked: set[str] = set()
         self._refused: set[str] = set()
         self._waiting: deque[bytes] = deque(endpoint.messages)
+        self.silent: set[str] = set()  # topics whose subscription was not answered in time
         self._unanswered: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._requests = deque(
             "" for _ in endpoint.messages
@@ -50,6 +51,16 @@ class Dialogue:
         """Whether there is anything to say by itself."""
         endpoint = self._endpoint
         return bool(endpoint.messages or endpoint.heartbeat or endpoint.topics)
+
+    @property
+    def asked(self) -> int:
+        """How many topics are subscribed, or asked for."""
+        return len(self._asked)
+
+    @property
+    def refused(self) -> Collection[str]:
+        """The topics that the venue refuses."""
+        return self._refused
 
     @property
     def complete(self) -> bool:
@@ -88,6 +99,7 @@ class Dialogue:
                 self._subscribe([topic])
         else:
             self._refused.add(topics[0])
+            self._asked.discard(topics[0])
             log.error("%s: %s can't be subscribed: %s", self._venue, topics[0], notice.text)
         self._wake.set()
         return True
@@ -173,6 +185,7 @@ class Dialogue:
     def _overdue(self, now: float) -> None:
         late = {of for since, of in self._unanswered.values() if now - since > ANSWER_S}
         for group in late:
+            self.silent.update(group)
             log.error(
                 "%s: no answer to the subscription of %s%s", self._venue, group[0],
                 f" and {len(group) - 1} more" if len(group) > 1 else "",

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from rekt.config import Section
 from rekt.errors import RektError, RestError
 from rekt.model import Instrument, Liquidation
-from rekt.pipeline.committer import Change, Committer
+from rekt.pipeline.committer import Change, Intake
 from rekt.store import Settled
 from rekt.venue import Document, Reference, Venue
 
@@ -22,7 +22,7 @@ async def refresh(
     venue: Venue,
     settings: Section,
     reference: Reference,
-    committer: Committer,
+    committer: Intake,
     fetch: Fetch,
     listed: dict[str, list[Instrument]] | None = None,
 ) -> None:

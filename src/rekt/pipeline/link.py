@@ -16,6 +16,7 @@ from rekt.wire.frame import Frame
 Reader = Callable[["Link", list[Frame]], None]
 _BROKEN = frozenset({"cut", "stall", "mis-routed"})
 NOWHERE = Endpoint("")
+NEVER = 1 << 62
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
 BEGUN_S = 1.2  # a feed that begins to deliver is given so much longer: its tick is due within a second
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
@@ -54,9 +55,12 @@ class Link:
         self.life = Life(fact, round(timeout_s * 1000))
         self.opened = self._proof = asyncio.get_running_loop().time()
         self.first_canary = self.opened  # loop time of the one that counts first, once `proved`
+        self.ticks = 0  # canaries, also those before they count
+        self.proved_us = NEVER  # receive time of that one: what was traded before may be a backlog
+        self.last_tick_us = 0
+        self._first_tick_us = 0
         self.seen = self.opened  # loop time of the latest frames
         self.proved = asyncio.Event()  # the first canary came that counts
-        self._ticked = False
         self.ended = asyncio.Event()
         self.detail = ""
         self._connection = connection
@@ -77,7 +81,9 @@ class Link:
         brings only a part of what it is for.
         """
         self._proof = asyncio.get_running_loop().time()
-        self._ticked = True
+        self._first_tick_us = self._first_tick_us or received_us
+        self.last_tick_us = received_us
+        self.ticks += 1
         self._look_at_clocks()
         if not self.dialogue.complete:
             return False
@@ -85,6 +91,7 @@ class Link:
         if self.proved.is_set():
             return False
         self.first_canary = self._proof
+        self.proved_us = received_us
         self.proved.set()
         return True
 
@@ -105,6 +112,11 @@ class Link:
     def name(self) -> str:
         """The connection's id in the ledger."""
         return self.life.connection.id
+
+    @property
+    def every_s(self) -> float | None:
+        """How far apart its canary ticks are, on average; None before the second."""
+        return (self.last_tick_us - self._first_tick_us) / 1e6 / (self.ticks - 1) if self.ticks > 1 else None
 
     async def close(self, cause: str) -> None:
         """End it in order, with this cause."""
@@ -154,5 +166,5 @@ class Link:
                 self._proof = now - self._timeout_s + LATE_S
                 self._away = now
             elif not self.paused and now >= dead_at(self._proof, self.seen, self._timeout_s):
-                self.leave("stall" if self._ticked else "mis-routed")
+                self.leave("stall" if self.ticks else "mis-routed")
                 return

@@ -23,11 +23,12 @@ from rekt.errors import FrameError, RektError, WireError
 from rekt.model import Connection as ConnectionFact
 from rekt.model import Instrument, Liquidation, Quarantined
 from rekt.pipeline.clock import ClockWatch
-from rekt.pipeline.committer import Change, Committer, Item
+from rekt.pipeline.committer import Change, Intake, Item
 from rekt.pipeline.deliveries import Deliveries
 from rekt.pipeline.instruments import Fetch, refresh, settle
 from rekt.pipeline.joint import TOGETHER, Joint
-from rekt.pipeline.link import Link
+from rekt.pipeline.link import NEVER, Link
+from rekt.pipeline.suspicion import LOOK_S, Watch
 from rekt.pipeline.topics import Shares
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
 from rekt.wire.address import shown
@@ -42,7 +43,9 @@ REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
 UNREACHABLE = "unreachable"
+REFUSED = "refused"  # a subscription was
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
+KEPT_REFUSALS = 20
 KINDS = 100  # of bad frames are told
 
 Open = Callable[[Endpoint], Awaitable[Connection]]
@@ -79,7 +82,7 @@ class Recorder:
         self,
         venue: Venue,
         settings: Section,
-        committer: Committer,
+        committer: Intake,
         reference: Reference,
         run: str,
         *,
@@ -87,11 +90,16 @@ class Recorder:
         fetch: Fetch,
         unsettled: Callable[[], Iterable[Liquidation]],
         tape: Tape | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        """`watch`: looks whether the events are what the venue promises; by default one that knows no other venue."""
         self.venue = venue
         self.links: list[Link] = []  # open ones, oldest first
         self.reach_trouble: str | None = None  # why the venue can't be reached right now
         self.last_event_us = 0
+        self.watch = watch if watch is not None else Watch(venue, ())
+        self.acknowledged = 0  # requests, subscriptions by topic not among them
+        self.refusals: list[str] = []  # the first few errors that the venue answered
         self._settings = settings
         self._committer = committer
         self._reference = reference
@@ -158,6 +166,16 @@ class Recorder:
         """What lanes have been started for."""
         return self._lanes.keys()
 
+    @property
+    def needed(self) -> int:
+        """How many parts it takes; one at least of an endpoint whose topics are not known yet."""
+        return len(self._lanes) + sum(Part(n, 0) not in self._lanes for n in range(len(self._endpoints)))
+
+    @property
+    def listed(self) -> int:
+        """How many contracts the venue's documents list now."""
+        return sum(len(found) for found in self._listed.values())
+
     def resume(self) -> None:
         """There is room again: read on."""
         if self._paused:
@@ -197,6 +215,7 @@ class Recorder:
         decode, reference = self.venue.decode, self._reference.of(link.endpoint.market)
         instruments = reference.instruments
         found: list[Item] = []
+        noted: list[Liquidation] = []
         several = self._alive_links(link.part) if len(self.links) > 1 else []
         for frame in frames:
             received_us, data = frame
@@ -210,6 +229,7 @@ class Recorder:
             else:
                 if isinstance(decoded, tuple) and decoded:
                     found.append(decoded)
+                    noted += decoded
                     link.dialogue.heard(decoded)
                     for event in decoded:
                         if several:
@@ -222,6 +242,7 @@ class Recorder:
                     self._control += 1
                     if isinstance(decoded, Tick):
                         reference.tick(decoded)
+                        self.watch.tick(decoded)
                         if link.tick(received_us, decoded.venue_ms):
                             self._alive(link)
                     elif isinstance(decoded, Notice):
@@ -230,8 +251,9 @@ class Recorder:
             self._tape.write(self.venue.name, link.life.connection.id, frames, link.endpoint.market)
         if not found:
             return
-        if any(type(item) is tuple for item in found):
+        if noted:
             self.last_event_us = frames[-1].received_us
+            self.watch.note(noted, link.proved_us, instruments)
         if self._committer.put_all(found) and not self._paused:
             self._paused = True
             log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
@@ -283,9 +305,17 @@ class Recorder:
             link.send(notice.reply)
         if link.dialogue.answer(notice):
             return
-        if notice.kind == "error":
+        if notice.kind == "ack":
+            self.acknowledged += 1
+        elif notice.kind == "error":
+            if len(self.refusals) < KEPT_REFUSALS:
+                self.refusals.append(notice.text)
             if self._worth_telling(f"error {notice.text[:40]}"):
                 log.error("%s: the venue answers with an error: %s", self.venue.name, notice.text)
+            if (
+                link.endpoint.messages and link.endpoint.topics is None
+            ):  # its canary would prove what is not sent
+                link.leave(REFUSED)
         elif notice.kind == "reconnect":
             log.info("%s: %s; connecting anew", self.venue.name, notice.text)
             link.leave("cut")
@@ -436,10 +466,25 @@ class Recorder:
     # -- bookkeeping -----------------------------------------------------------------------------------------------
 
     async def _flush(self) -> None:
+        loop, looked = asyncio.get_running_loop(), 0.0
         while True:
             await asyncio.sleep(FLUSH_S)
             self._put_due(time.time_ns() // 1000)
             self._put_changes()
+            if loop.time() - looked >= LOOK_S:
+                looked = loop.time()
+                self._look()
+
+    def _look(self) -> None:
+        """Tell what has become suspicious about the events, and what is over."""
+        changed = self.watch.look(time.time_ns() // 1000, alive=self.delivers(0.0))
+        for one in changed:
+            if one.text is not None:
+                log.error("%s: suspicious: %s", one.venue, one.text)
+            else:
+                log.info("%s: what was suspicious is well again (%s)", one.venue, one.kind)
+        if changed:
+            self._committer.put(Change(suspicions=tuple(changed)))
 
     def _put_due(self, now_us: int) -> None:
         """Events that the decoder held back; their frames were counted when they came."""
@@ -447,6 +492,8 @@ class Recorder:
             self._control -= 1
             self._has_unsettled = self._has_unsettled or any(event.notional is None for event in events)
             self._committer.put(events)
+            since_us = max((link.proved_us for link in self.links if link.proved.is_set()), default=NEVER)
+            self.watch.note(events, since_us, self._reference.instruments)
 
     def _put_changes(self, *, ending: bool = False) -> None:
         connections, spans = [], []

@@ -20,24 +20,25 @@ from rekt.fields import DAY
 from rekt.model import Liquidation, Window
 from rekt.pipeline.audit import Auditor
 from rekt.pipeline.lives import Lives
-from rekt.sink import BatchRefused, LedgerRow, Marks, Sink, Source
+from rekt.sink import Away, BatchRefused, LedgerRow, Marks, Sink, Source
 
 log = logging.getLogger("rekt.shipper")
 
-BATCH = (
-    5_000  # rows of a request: 1,000 and 5,000 take alike, but fewer commits are less for the server to apply
-)
+BATCH = 20_000  # rows of a request at most: of 5,000 the client takes as many, but the server twice the work a row
+FIRST = 1_000  # of the first one after a trouble, then doubled: a sink that lives for seconds only is caught up too
 POLL_S = 0.1  # how soon a new row is seen
 LIVES_S = 2.0  # connections and spans: how late coverage may be there
+SETTLE_S = 1.0  # until what was sent can be read
+REFRESH_S = 5.0  # what the sink derives from its rows
 SAVE_S = 1.0  # the cursor
 HEALTH_S = 5.0
 AUDIT_S = 3600.0
 RESUME_S = (2.0, 5.0, 10.0, 20.0)  # then always the last
-RETRY_S = (0.2, 0.5, 1.0, 2.0, 4.0)
+RETRY_S = (0.2, 0.5, 1.0)  # an attempt is one refused connection
 DRAIN_S = 7.0
 AUDIT_DAYS = 2  # the hourly audit looks back so far; the one at the start and one a day at everything
 
-Ahead = tuple[Sequence[LedgerRow], object]
+Ahead = tuple[Sequence[LedgerRow], object, bool]
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Shipper:
     ) -> None:
         self.progress = Progress(source.state(sink.name).seq)
         self._source, self._marks, self._sink = source, marks, sink
-        self._batch = batch
+        self._batch, self._size = batch, min(FIRST, batch)
         self._keep_days = keep_days
         self._lives = Lives(source, sink)
         self._auditor = Auditor(source, marks, sink, self.send)
@@ -73,7 +74,8 @@ class Shipper:
         self._told: str | None = None
         self._tries = self._resumes = 0
         self._saved, self._saved_seq = 0.0, self.progress.seq
-        self._next = dict.fromkeys(("lives", "health", "audit", "whole", "resume"), 0.0)
+        self._next = dict.fromkeys(("lives", "refresh", "health", "audit", "whole", "resume"), 0.0)
+        self._refreshed = 0  # rows sent by then
         self._oldest = 1 << 62  # earliest trade time shipped since the last audit
         self._was_suspended = False
         self._refused: set[bytes] = set()  # told already
@@ -127,13 +129,21 @@ class Shipper:
         if (now >= self._next["health"] or self._was_suspended) and not self._healthy(now):
             return 0.5
         more = self._ship(now + 1.0)
-        if now >= self._next["lives"]:
-            self._lives.ship()
+        if not more and now >= self._next["lives"] and self._sink.settled(SETTLE_S):
+            self._follow()
             self._next["lives"] = now + LIVES_S
         if not more and now >= self._next["audit"]:
             self._audit(now)
         self._recovered()
         return 0.0 if more else POLL_S
+
+    def _follow(self) -> None:
+        """What comes after the rows: a reader who finds an hour proved alive to its end must find its rows too."""
+        self._lives.ship()
+        now = time.monotonic()
+        if self._refreshed != self.progress.sent and now >= self._next["refresh"]:
+            self._sink.refresh()
+            self._refreshed, self._next["refresh"] = self.progress.sent, now + REFRESH_S
 
     def _prepare(self) -> None:
         self._held = None
@@ -154,9 +164,8 @@ class Shipper:
         """
         progress = self.progress
         held, self._held = self._held, None
-        rows, request = held or self._next_batch(progress.seq)
+        rows, request, more = held or self._next_batch(progress.seq)
         while rows:
-            more = len(rows) == self._batch
             ahead = self._ahead.submit(self._next_batch, rows[-1].seq) if more else None
             emptied = self._emptied
             try:
@@ -170,17 +179,19 @@ class Shipper:
             if time.monotonic() >= until:
                 self._held = ahead.result()
                 return True
-            rows, request = ahead.result()
+            rows, request, more = ahead.result()
         self._save(time.monotonic())
         return False
 
     def _next_batch(self, seq: int) -> Ahead:
-        """Rows after a place, and the request that sends them; None for one that has to be split."""
-        rows = self._source.after(seq, self._batch)
+        """Rows after a place, the request that sends them (None: it has to be split), whether there may be more."""
+        size = self._size
+        rows = self._source.after(seq, size)
+        more = len(rows) == size
         try:
-            return rows, self._sink.pack([row.event for row in rows]) if rows else None
+            return rows, self._sink.pack([row.event for row in rows]) if rows else None, more
         except BatchRefused:
-            return rows, None
+            return rows, None, more
 
     def _take(self, rows: Sequence[LedgerRow], request: object) -> None:
         progress, emptied = self.progress, self._emptied
@@ -194,6 +205,7 @@ class Shipper:
             progress.sent += self.send([row.event for row in rows])
         if self._emptied != emptied:  # found empty just now: from the beginning
             return
+        self._size = min(self._batch, self._size * 2)
         progress.seq, progress.acked_us = rows[-1].seq, time.time_ns() // 1000
         self._oldest = min(self._oldest, *(row.event.trade_time for row in rows))
         now = time.monotonic()
@@ -263,7 +275,12 @@ class Shipper:
             self._marks.tell(self._sink.name, reason, suspended=True)
 
     def _trouble(self, error: StoreError | LedgerError) -> float:
-        self._ready = False
+        # One that was away is gone on with as it was: to look at all its tables first can take a server that has just
+        # started longer than it lives. `health` tells when it is another; the audit proves what it has.
+        self._ready = self._ready and isinstance(error, Away)
+        self._held, self._size = None, min(FIRST, self._batch)
+        self._next["health"] = self._next["audit"] = self._next["whole"] = 0.0
+        self._lives.restart()
         pause = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
         self._tries += 1
         kind = type(error).__name__
@@ -314,7 +331,9 @@ class Shipper:
         while self._ship(min(deadline, time.monotonic() + 1.0)):
             if time.monotonic() >= deadline:
                 return False
-        self._lives.ship()
+        self._sink.settled(max(0.0, min(SETTLE_S, deadline - time.monotonic())))
+        self._next["refresh"] = 0.0
+        self._follow()
         return True
 
     def _drain(self, deadline: float) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from rekt.model import Suspicion
 from rekt.publisher import Entry
 from rekt.sink import SinkState
 
@@ -88,6 +89,15 @@ def of_feed(
             at_work = f"the last connection: {why}" if recording else "no recorder is at work"
             found[f"feed {venue}"] = f"{venue}: no sign of life {long}; {at_work}"
     return found
+
+
+def of_suspicions(suspicions: Iterable[Suspicion], venues: Collection[str]) -> dict[str, str]:
+    """What is suspicious about the events of these venues, for the watch `suspicion`."""
+    return {
+        f"suspicion {one.venue} {one.kind}": f"{one.venue}: suspicious: {one.text}"
+        for one in suspicions
+        if one.venue in venues
+    }
 
 
 class Lag:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rekt.fields import iso_ms, money
-from rekt.model import Connection, Delivery, Window
-from rekt.objects import connection_object
+from rekt.model import Connection, Delivery, Suspicion, Window
+from rekt.objects import connection_object, suspicion_object
 from rekt.publisher import Entry
 from rekt.stats.quality import add_up
 from rekt.store import Counters, Run
@@ -65,6 +65,10 @@ class Kept(Protocol):
         """The troubles that last: name → text and since when (ms)."""
         ...
 
+    def suspicions(self) -> list[Suspicion]:
+        """What is suspicious about venues now."""
+        ...
+
 
 def status_object(
     ledger: Kept,
@@ -74,10 +78,11 @@ def status_object(
     sqlite_version: str,
     sink: dict[str, Any] | None,
     recent: Window | None = None,
+    outbox: Kept | None = None,
 ) -> dict[str, Any]:
     """The object; `runs` is how many there were, `recording` whether one is at work now, `sink` what a sink is like.
 
-    `recent` leaves out connections whose life does not touch that time.
+    `recent` leaves out connections whose life does not touch that time. `outbox`: where the posts are, if elsewhere.
     """
     last = ledger.last_trade_time()
     losses = {loss.connection: loss for loss in add_up(ledger.deliveries(recent or ALWAYS))}
@@ -94,7 +99,8 @@ def status_object(
         },
         "sqlite_version": sqlite_version,
         "sink": sink,
-        **posting_object(ledger, now_ms),
+        **posting_object(outbox or ledger, now_ms),
+        "suspicions": [suspicion_object(one) for one in ledger.suspicions()],
     }
 
 

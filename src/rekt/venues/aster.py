@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, distinct, liquidation
+from rekt.decoding import bounded_time, distinct, liquidation, lot_step
 from rekt.errors import FrameError, RestError
 from rekt.fields import is_decimal
 from rekt.model import Feed, Instrument, Liquidation
@@ -62,6 +62,7 @@ class _Symbol(msgspec.Struct, rename="camel"):
     base_asset: str
     quote_asset: str
     status: str = "TRADING"
+    filters: object = None
 
 
 class _Information(msgspec.Struct):
@@ -165,7 +166,8 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
         except _WRONG:
             continue
         if one.status == "TRADING":
+            step = lot_step(one.filters)
             found.append(
-                Instrument("aster", one.symbol, "linear", one.base_asset, one.quote_asset, None, now_us)
+                Instrument("aster", one.symbol, "linear", one.base_asset, one.quote_asset, None, now_us, step)
             )
     return found

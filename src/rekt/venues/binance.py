@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from rekt.config import Key, Section
+from rekt.decoding import lot_step
 from rekt.errors import FrameError, RestError
 from rekt.fields import DAY, MAX_NOTIONAL, MIN_TIME, canonical, dollars, event_uid, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market
@@ -280,6 +281,7 @@ class _Symbol(msgspec.Struct, rename="camel"):
     base_asset: str
     quote_asset: str
     contract_size: Decimal | None = None
+    filters: object = None
 
 
 class _Information(msgspec.Struct):
@@ -303,5 +305,8 @@ def _instruments(body: bytes, now_us: int, market: Market) -> list[Instrument]:
         )
         if size is not None and not is_decimal(size):
             size = None
-        found.append(Instrument("binance", one.symbol, market, one.base_asset, one.quote_asset, size, now_us))
+        step = lot_step(one.filters)
+        found.append(
+            Instrument("binance", one.symbol, market, one.base_asset, one.quote_asset, size, now_us, step)
+        )
     return found

@@ -12,13 +12,14 @@ Facts as of November 2026, from Bitget's documents and a capture of 2026-04-28. 
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import INFERRED, bounded_time, distinct, liquidation
+from rekt.decoding import INFERRED, bounded_time, distinct, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import MAX_NOTIONAL, dollars, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market
@@ -168,6 +169,22 @@ class Bitget(Venue):
         worth = dollars(event.filled_quantity, "1")
         return worth if worth <= MAX_NOTIONAL else None
 
+    def fits(self, event: Liquidation, instrument: Instrument) -> bool | None:
+        """Whether amount over price, the coins of a linear event, is a multiple of the step, as far as digits tell."""
+        amount, price, step = event.filled_quantity, event.average_price, instrument.step
+        if amount is None or price is None or step is None:
+            return None
+        if event.feed.market != "linear" or instrument.market != "linear" or not price.strip("0."):
+            return None
+        exact = Context(prec=60)
+        worth = exact.multiply(Decimal(price), Decimal(step))  # of one step
+        steps = exact.divide(Decimal(amount), worth)
+        # The amount is rounded at its last digit, the price at its 12th decimal.
+        doubt = exact.divide(Decimal(1).scaleb(-len(amount.partition(".")[2])), worth) + steps * Decimal(
+            "1e-9"
+        )
+        return None if doubt > Decimal("0.2") else abs(steps - steps.to_integral_value()) <= doubt
+
 
 VENUE = Bitget()
 
@@ -210,6 +227,7 @@ class _Contract(msgspec.Struct, rename="camel"):
     base_coin: _Name
     quote_coin: _Name
     status: str = "online"
+    quantity_multiplier: object = None  # the step of a quantity in coins
 
 
 class _List(msgspec.Struct):
@@ -240,7 +258,8 @@ def _instruments(body: bytes, now_us: int, market: Market) -> list[Instrument]:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         if one.status == "online":
+            step = step_of(one.quantity_multiplier)
             found.append(
-                Instrument("bitget", one.symbol, market, one.base_coin, one.quote_coin, None, now_us)
+                Instrument("bitget", one.symbol, market, one.base_coin, one.quote_coin, None, now_us, step)
             )
     return found

@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, digits, liquidation
+from rekt.decoding import bounded_time, digits, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -83,6 +83,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     underlying: str = ""
     settl_currency: str | None = None
     underlying_to_position_multiplier: msgspec.Raw = msgspec.Raw()
+    lot_size: object = None  # contracts
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
@@ -183,7 +184,8 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
             continue
         if one.state == "Open" and 0 < len(one.symbol) <= 64 and is_decimal(size):
             market: Market = "inverse" if one.is_inverse else "linear"
-            found.append(Instrument("bitmex", one.symbol, market, one.underlying, quote, size, now_us))
+            step = step_of(one.lot_size)
+            found.append(Instrument("bitmex", one.symbol, market, one.underlying, quote, size, now_us, step))
     return found
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, distinct, liquidation
+from rekt.decoding import bounded_time, distinct, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -72,6 +72,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     base_coin: str
     quote_coin: str
     status: str
+    lot_size_filter: object = None
 
 
 class _Page(msgspec.Struct, rename="camel"):
@@ -230,5 +231,9 @@ def _instruments(market: Market, body: bytes, now_us: int) -> list[Instrument]:
         except _WRONG:
             continue
         if one.status == "Trading" and 0 < len(one.symbol) <= 64:
-            found.append(Instrument("bybit", one.symbol, market, one.base_coin, one.quote_coin, size, now_us))
+            lots = one.lot_size_filter
+            step = step_of(lots.get("qtyStep")) if isinstance(lots, dict) else None
+            found.append(
+                Instrument("bybit", one.symbol, market, one.base_coin, one.quote_coin, size, now_us, step)
+            )
     return found

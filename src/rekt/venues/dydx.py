@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, liquidation
+from rekt.decoding import bounded_time, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.model import Feed, Instrument, Liquidation
 from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick, Topics, Venue, common_keys
@@ -61,6 +61,7 @@ class _Frame(msgspec.Struct, gc=False):
 class _Entry(msgspec.Struct):
     ticker: str
     status: str
+    step_size: object = msgspec.field(name="stepSize", default=None)
 
 
 class _List(msgspec.Struct):
@@ -182,5 +183,6 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
             continue
         base, dash, quote = one.ticker.rpartition("-")
         if one.status == "ACTIVE" and dash and len(one.ticker) <= 64:
-            found.append(Instrument("dydx", one.ticker, "linear", base, quote, None, now_us))
+            step = step_of(one.step_size)
+            found.append(Instrument("dydx", one.ticker, "linear", base, quote, None, now_us, step))
     return found

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, distinct, liquidation
+from rekt.decoding import bounded_time, distinct, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market
@@ -201,12 +201,15 @@ class _Contract(msgspec.Struct):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     type: Literal["direct", "inverse"]
     quanto_multiplier: msgspec.Raw
+    order_size_min: object = None  # 1, or "0.1" where decimals are allowed: sizes are multiples of it
 
 
 def _linear(body: bytes, now_us: int) -> list[Instrument]:
     """Contracts in coins: their size is the multiplier."""
     return [
-        Instrument("gate", one.name, "linear", base, quote, canonical(size), now_us)
+        Instrument(
+            "gate", one.name, "linear", base, quote, canonical(size), now_us, step_of(one.order_size_min)
+        )
         for one, base, quote, size in _listed(body)
         if one.type == "direct" and canonical(size) != "0"
     ]
@@ -215,7 +218,7 @@ def _linear(body: bytes, now_us: int) -> list[Instrument]:
 def _inverse(body: bytes, now_us: int) -> list[Instrument]:
     """Contracts of a dollar each, told by a multiplier of 0; another one is not known to be worth anything."""
     return [
-        Instrument("gate", one.name, "inverse", base, quote, "1", now_us)
+        Instrument("gate", one.name, "inverse", base, quote, "1", now_us, step_of(one.order_size_min))
         for one, base, quote, size in _listed(body)
         if one.type == "inverse" and canonical(size) == "0"
     ]

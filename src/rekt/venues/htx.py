@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, digits, distinct, inflated, liquidation
+from rekt.decoding import bounded_time, digits, distinct, inflated, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -182,6 +182,14 @@ def _request(topic: str, number: int) -> bytes:
     return msgspec.json.encode({"op": "sub", "cid": str(number), "topic": topic})
 
 
+def _coins(one: _Entry) -> str | None:
+    """The coins of a linear contract: its events tell multiples of them."""
+    try:
+        return step_of(digits(one.contract_size))
+    except FrameError:
+        return None
+
+
 def _instruments(market: Market, body: bytes, now_us: int) -> list[Instrument]:
     """The contracts that trade (status 1); an entry that does not fit is left out."""
     try:
@@ -207,5 +215,6 @@ def _instruments(market: Market, body: bytes, now_us: int) -> list[Instrument]:
             and (size is None or is_decimal(size))
         ):
             quote = rest.partition("-")[0]  # BTC-USDT, BTC-USDT-261225
-            found.append(Instrument("htx", one.contract_code, market, base, quote, size, now_us))
+            step = "1" if market == "inverse" else _coins(one)
+            found.append(Instrument("htx", one.contract_code, market, base, quote, size, now_us, step))
     return found

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -80,6 +81,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     type: str
     tradeable: bool
     contract_size: msgspec.Raw = msgspec.Raw()
+    contract_value_trade_precision: object = None  # decimals of a quantity; below zero, whole tens
     base: str | None = None
     quote: str | None = None
 
@@ -231,5 +233,7 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
                 size = digits(one.contract_size)
         if size is not None and not is_decimal(size):
             size = None
-        found.append(Instrument("kraken", one.symbol, market, base, quote, size, now_us))
+        places = one.contract_value_trade_precision
+        step = format(Decimal(1).scaleb(-places), "f") if type(places) is int and -9 < places < 19 else None
+        found.append(Instrument("kraken", one.symbol, market, base, quote, size, now_us, step))
     return found

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from rekt.config import Key, Section
-from rekt.decoding import bounded_time, distinct, liquidation
+from rekt.decoding import bounded_time, distinct, liquidation, step_of
 from rekt.errors import FrameError, RestError
 from rekt.fields import canonical, is_decimal
 from rekt.model import Feed, Instrument, Liquidation, Market, OrderSide
@@ -212,6 +212,7 @@ class _Contract(msgspec.Struct, rename="camel"):
     settle_ccy: _Name
     ct_mult: str = "1"
     state: str = "live"
+    lot_sz: object = None
 
 
 class _List(msgspec.Struct, rename="camel"):
@@ -241,5 +242,6 @@ def _instruments(body: bytes, now_us: int) -> list[Instrument]:
             continue
         coins = one.settle_ccy, one.ct_val_ccy
         base, quote = coins if one.ct_type == "inverse" else coins[::-1]
-        found.append(Instrument("okx", one.inst_id, one.ct_type, base, quote, size, now_us))
+        step = step_of(one.lot_sz)
+        found.append(Instrument("okx", one.inst_id, one.ct_type, base, quote, size, now_us, step))
     return found

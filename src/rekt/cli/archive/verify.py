@@ -108,7 +108,7 @@ def _derived(
     tell: Callable[[int, int, str], None],
 ) -> Listing:
     """What the tapes give of these days, in a ledger of its own that goes away again."""
-    from rekt import app
+    from rekt import app, tapes
     from rekt.archive.folder import day_window
 
     starts = {day_window(day).start for day in days}
@@ -118,7 +118,7 @@ def _derived(
             "no tape of these days lies there", hint="--tapes takes a folder of tapes, or a file"
         )
     scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rekt-verify-"))) / "tapes.db"
-    done = app.rederive(settings, files, starts, scratch, told=lambda lines: tell(0, 0, f"{lines:,} lines"))
+    done = tapes.rederive(settings, files, starts, scratch, told=lambda lines: tell(0, 0, f"{lines:,} lines"))
     if done.unread or done.broken:
         _log.warning(
             "%d lines of the tapes hold no frame of a venue, %d tapes end early", done.unread, done.broken

@@ -21,7 +21,7 @@ def command(
 
     `rekt run` does that by itself where [DATABASE] engine is questdb.
     """
-    from rekt import groups, shipping
+    from rekt import app, groups, shipping
 
     settings = _common.settings(ctx)
     shipping.check(settings)
@@ -37,6 +37,7 @@ def command(
     else:
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: stop.set())
+    app.tune()
     shipping.ship(settings, stop)
 
 

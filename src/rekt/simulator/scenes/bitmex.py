@@ -200,6 +200,7 @@ def _listing(i: Instrument) -> dict[str, Any]:
         "quoteCurrency": i.quote,
         "isInverse": i.market == "inverse",
         "isQuanto": quanto,
+        "lotSize": 1,
     }
     if i.market == "inverse":
         return listing | {"multiplier": -100_000_000, "settlCurrency": "XBt"}

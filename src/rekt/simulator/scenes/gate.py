@@ -169,6 +169,7 @@ class Gate:
                             "type": "inverse" if i.market == "inverse" else "direct",
                             "quanto_multiplier": SIZES[i.symbol],
                             "order_price_round": decimal_text(i.tick, i.price_digits),
+                            "order_size_min": decimal_text(1, i.quantity_digits),
                             "in_delisting": False,
                         }
                         for i in INSTRUMENTS

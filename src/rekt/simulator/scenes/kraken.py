@@ -185,6 +185,7 @@ def _listing(i: Instrument) -> dict[str, Any]:
         "symbol": i.symbol,
         "type": "flexible_futures" if i.market == "linear" else "futures_inverse",
         "contractSize": 1,
+        "contractValueTradePrecision": i.quantity_digits,
         "tradeable": True,
     }
     return listing | ({"base": i.base, "quote": i.quote} if i.market == "linear" else {})

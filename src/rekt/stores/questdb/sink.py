@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,11 +17,12 @@ from typing import Any
 from questdb import QuestDBError, QuestDBErrorCode, Sender, TimestampMicros
 
 from rekt.errors import StoreError
+from rekt.fields import DAY
 from rekt.model import MICRO, Connection, Delivery, Liquidation, Revision, Span, Window
-from rekt.sink import BatchRefused, Health, Sums
+from rekt.sink import BatchRefused, Health, Moved, Sums
 from rekt.stores.questdb import rows
-from rekt.stores.questdb.sql import Place, Refused, Sql, denied, text, unreachable
-from rekt.stores.questdb.tables import SHIPPED, check_view, ensure, names, within
+from rekt.stores.questdb.sql import Place, Sql, denied, text, unreachable
+from rekt.stores.questdb.tables import SHIPPED, check_view, ensure, names, refresh_view, within
 from rekt.stores.questdb.takeover import take_over
 
 log = logging.getLogger("rekt.questdb")
@@ -147,7 +149,9 @@ class QuestDB:
         self.flush(buffer)
 
     def health(self) -> Health:
-        """Ask whether what was acknowledged is applied."""
+        """Ask whether what was acknowledged is applied. Raises Moved when another server is meant by now."""
+        if self._locate() != self._place:
+            raise Moved(f"QuestDB is not at {self._place.url} any more")
         own = self._names[: len(SHIPPED)]
         listed = ", ".join(map(text, own))
         found = self._sql(
@@ -155,7 +159,7 @@ class QuestDB:
             f" WHERE name IN ({listed})"
         )
         if len(found) < len(own):
-            raise Refused(f"QuestDB at {self._place.url} has lost tables of {self._place.table}")
+            raise Moved(f"QuestDB at {self._place.url} has lost tables of {self._place.table}")
         stuck = [row for row in found if row[1]]
         reason = ""
         if stuck:
@@ -178,6 +182,16 @@ class QuestDB:
         """Wait until all that was acknowledged can be read."""
         own = self._names
         return self._sql.applied(own.events, own.others, timeout_s=timeout_s)
+
+    def refresh(self) -> None:
+        """Have the hourly view follow its table; it does so by itself too, once a minute."""
+        refresh_view(self._sql, self._names.events)
+
+    def kept_from(self) -> int:
+        """The first day that its TTL leaves alone for sure, also where an event's clock is ahead."""
+        if not self._ttl_days:
+            return 0
+        return -(-(time.time_ns() // 1_000_000 - self._ttl_days * DAY) // DAY) * DAY
 
     def hours(self, window: Window) -> Mapping[int, Sums]:
         """What it holds of each hour, without rows of the original's."""
@@ -206,6 +220,7 @@ class QuestDB:
 
     def check(self, window: Window) -> list[str]:
         """Audit the hourly view against its table."""
+        window = Window(max(window.start, self.kept_from()), window.end)
         return check_view(self._sql, self._names.events, window)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from rekt.errors import StoreError
+from rekt.sink import Away
 from rekt.wire.tls import client_context
 
 LONG_S = 3600.0  # copying a table
@@ -26,7 +27,7 @@ class Place(NamedTuple):
         return f"Place({self.url}, {self.table})"  # never the password
 
 
-class Unreachable(StoreError):
+class Unreachable(Away):
     """No server answers there (now)."""
 
 

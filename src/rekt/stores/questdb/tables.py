@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from typing import NamedTuple
 
+from rekt.errors import StoreError
 from rekt.fields import HOUR, iso_ms
 from rekt.model import Window
 from rekt.stores.questdb.sql import Refused, Sql, text
@@ -164,6 +164,8 @@ def shape(sql: Sql, table: str) -> Shape | None:
         f" WHERE table_name = {text(table)}"
     )
     if not found:
+        if _is_there(sql, table):
+            raise StoreError(f"QuestDB at {sql.place.url} has only just started: it doesn't list {table} yet")
         return None
     designated, wal, dedup, ttl, unit = found[0]
     columns = sql(f'SELECT "column", type, upsertKey FROM table_columns({text(table)})')
@@ -175,6 +177,17 @@ def shape(sql: Sql, table: str) -> Shape | None:
         frozenset(name.lower() for name, _, key in columns if key) if dedup else frozenset(),
         (ttl or 0) * days,
     )
+
+
+def _is_there(sql: Sql, table: str) -> bool:
+    """Whether there is such a table, whatever `tables()` says: for a moment after a start it lists none."""
+    try:
+        sql(f'SELECT * FROM "{table}" LIMIT 0')
+    except Refused as error:
+        if "does not exist" in error.message:
+            return False
+        raise
+    return True
 
 
 def create(sql: Sql, table: str, columns: dict[str, str], keys: tuple[str, ...], by: str = "DAY") -> None:
@@ -213,11 +226,17 @@ def ensure(sql: Sql, table: str, ttl_days: int) -> bool:
         found = shape(sql, name)
         if found is not None and found.ttl_days != ttl_days:
             sql(f'ALTER TABLE "{name}" SET TTL {ttl_days} DAYS')
+    # At each commit (IMMEDIATE) it would cost the server as much again as the rows themselves.
     sql(
-        f'CREATE MATERIALIZED VIEW IF NOT EXISTS "{own.view}" WITH BASE "{own.events}" REFRESH IMMEDIATE'
+        f'CREATE MATERIALIZED VIEW IF NOT EXISTS "{own.view}" WITH BASE "{own.events}" REFRESH EVERY 1m'
         f" AS ({VIEW.format(table=table)}) PARTITION BY MONTH"
     )
     return made
+
+
+def refresh_view(sql: Sql, table: str) -> None:
+    """Have the hourly view follow its table; doesn't wait for it."""
+    sql(f'REFRESH MATERIALIZED VIEW "{names(table).view}" INCREMENTAL')
 
 
 def check_view(sql: Sql, table: str, window: Window) -> list[str]:
@@ -226,12 +245,13 @@ def check_view(sql: Sql, table: str, window: Window) -> list[str]:
     status = sql(
         f"SELECT view_status, invalidation_reason FROM materialized_views() WHERE view_name = {text(own.view)}"
     )
-    found: list[str] = []
     if status and status[0][0] not in ("valid", "refreshing"):
         found = [f"the view {own.view} was {status[0][0]} ({status[0][1]})"]
     else:
+        refresh_view(sql, table)
+        before = _hours(sql, own.events, "count()", window)
         deadline = time.monotonic() + VIEW_S
-        while different := _differs(sql, own, window):
+        while different := _differ(sql, own, window, before):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.25)
@@ -246,22 +266,22 @@ def check_view(sql: Sql, table: str, window: Window) -> list[str]:
     return found
 
 
-def _differs(sql: Sql, own: Names, window: Window) -> int:
-    base = defaultdict(lambda: (0, 0)) | {
-        hour: (count, micros or 0)
-        for hour, count, micros in sql(
-            "SELECT timestamp::long, n, m FROM (SELECT timestamp, count() n, sum(micros) m"
-            f' FROM "{own.events}" WHERE {within(window)} SAMPLE BY 1h)'
+def _differ(sql: Sql, own: Names, window: Window, before: dict[int, tuple[int, int]]) -> int:
+    """How many hours the view has wrong, but for those that are being written to."""
+    view = _hours(sql, own.view, "sum(n)", window)
+    table = _hours(sql, own.events, "count()", window)
+    hours = table.keys() | view.keys()
+    return sum(table.get(hour) == before.get(hour) and table.get(hour) != view.get(hour) for hour in hours)
+
+
+def _hours(sql: Sql, table: str, count: str, window: Window) -> dict[int, tuple[int, int]]:
+    return {
+        hour: (number, micros or 0)
+        for hour, number, micros in sql(
+            f"SELECT timestamp::long, n, m FROM (SELECT timestamp, {count} n, sum(micros) m"
+            f' FROM "{table}" WHERE {within(window)} SAMPLE BY 1h)'
         )
     }
-    view = {
-        hour: (count, micros or 0)
-        for hour, count, micros in sql(
-            "SELECT timestamp::long, n, m FROM (SELECT timestamp, sum(n) n, sum(micros) m"
-            f' FROM "{own.view}" WHERE {within(window)} SAMPLE BY 1h)'
-        )
-    }
-    return sum(base[hour] != view.get(hour, (0, 0)) for hour in base.keys() | view.keys())
 
 
 def within(window: Window, column: str = "timestamp") -> str:

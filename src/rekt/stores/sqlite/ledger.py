@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import apsw
 
 from rekt.fields import HOUR, iso_ms
-from rekt.model import Feed, Liquidation, Quarantined
+from rekt.model import Feed, Liquidation, Quarantined, Suspicion
 from rekt.store import Appended, Batch, Run, Settled
 from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE_LARGEST, fold, settle
 from rekt.stores.sqlite.schema import BUSY_MS, failure, open_writer
@@ -69,6 +69,7 @@ _INSTRUMENT = """
     INSERT INTO instrument VALUES(?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET market = excluded.market, base = excluded.base, quote = excluded.quote,
         contract_size = excluded.contract_size, seen_us = excluded.seen_us WHERE excluded.seen_us >= seen_us"""
+_SUSPICION = "INSERT INTO suspicion VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _DELIVERY = """
     INSERT INTO delivery(connection, hour, told, lost) VALUES(?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET told = told + excluded.told, lost = lost + excluded.lost"""
@@ -188,13 +189,14 @@ class Ledger:
             for sql, facts in (
                 (_CONNECTION, batch.connections),
                 (_SPAN, batch.spans),
-                (_INSTRUMENT, batch.instruments),
+                (_INSTRUMENT, [one[:7] for one in batch.instruments]),
                 (_DELIVERY, batch.deliveries),
             ):
                 if facts:
                     refused += many(partial(execute, sql), facts)
             for change in batch.clock:
                 execute("INSERT INTO clock_change VALUES(?, ?, ?, ?)", (batch.run, *change))
+            refused += many(self._suspect, batch.suspicions)
             if batch.quarantined or refused:
                 self._quarantine(batch.run, [*batch.quarantined, *refused])
             quarantined = len(batch.quarantined) + done.quarantined
@@ -356,6 +358,12 @@ class Ledger:
         ).fetchall()
         for _seq, *row in found:
             self._roll_up(settle(tuple(row)), batch, "late size")
+
+    def _suspect(self, one: Suspicion) -> None:
+        if one.text is None:
+            self._connection.execute("DELETE FROM suspicion WHERE venue = ? AND kind = ?", one[:2])
+        else:
+            self._connection.execute(_SUSPICION, one)
 
     def _quarantine(self, run: str, frames: list[Quarantined]) -> None:
         self._connection.executemany(

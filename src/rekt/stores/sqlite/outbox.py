@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - what is put together are the names of columns; every value is bound
-"""The outbox: every post to every service, kept in the ledger. Short transactions of a connection of its own."""
+"""The outbox: every post to every service, in the ledger (or a file like it). Short transactions of a connection of its own."""
 
 from __future__ import annotations
 
@@ -109,6 +109,10 @@ class Outbox:
         """Micro-dollars spent in the month (UTC) of this time."""
         return spent(self._connection, month_ms).get(service, 0)
 
+    def last_template(self, service: str, before_key: str) -> str:
+        """What the newest post but this one was made from."""
+        return last_template(self._connection, service, before_key)
+
     def forget_pictures(self, before_ms: int) -> None:
         """Let the pictures go of what is older and settled."""
         self._rows(
@@ -160,6 +164,16 @@ class Outbox:
             return self._connection.execute(sql, values).fetchall()
         except apsw.Error as error:
             raise failure(error, self.path, "writing") from error
+
+
+def last_template(connection: apsw.Connection, service: str, before_key: str) -> str:
+    """What the newest post but this one was made from; a service of "" stands for all."""
+    found: Any = connection.execute(
+        "SELECT template FROM post WHERE ?1 IN ('', service) AND template != '' AND key != ?2"
+        " ORDER BY created_ms DESC, key DESC LIMIT 1",
+        (service, before_key),
+    ).fetchall()
+    return str(found[0][0]) if found else ""
 
 
 def spent(connection: apsw.Connection, month_ms: int) -> dict[str, int]:

@@ -26,6 +26,7 @@ from rekt.model import (
     Quarantined,
     Revision,
     Side,
+    Suspicion,
     Window,
 )
 from rekt.publisher import Entry
@@ -33,7 +34,7 @@ from rekt.store import Alive, Counters, Moment, Row, Run, Scope
 from rekt.stores.sqlite.copy import backup
 from rekt.stores.sqlite.fold import MINUTE, SCOPES
 from rekt.stores.sqlite.newest import Place, filters, page
-from rekt.stores.sqlite.outbox import spent
+from rekt.stores.sqlite.outbox import last_template, spent
 from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
 
@@ -50,6 +51,10 @@ _EVENT = (
     "f.venue, f.market, f.price_kind, f.sampling, l.trade_time, l.uid, l.symbol, l.order_side, l.status, l.price,"
     " l.average_price, l.quantity, l.filled_quantity, l.notional, l.basis, l.event_time, l.received_us"
 )
+_ROW = (
+    "seq, feed, trade_time, uid, symbol, order_side, status, price, average_price, quantity, filled_quantity,"
+    " notional, basis, event_time, received_us"
+)  # a shipper reads all rows there are: half the time without the join and a Feed for each
 _FROM = "FROM liquidation l JOIN feed f ON f.id = l.feed"
 _ALIVE = (
     "SELECT c.venue, c.id, s.start_ms, s.end_ms, c.closed_us IS NOT NULL, c.cause"
@@ -64,6 +69,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = open_reader(path)
+        self._feeds: dict[int, Feed] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -299,10 +305,13 @@ class Reader:
 
     def after(self, seq: int, limit: int = PAGE) -> list[Row]:
         """Rows inserted or changed after a place in the ledger, in that order; a changed row comes again."""
-        found = self._rows(
-            f"SELECT l.seq, {_EVENT} {_FROM} WHERE l.seq > ? ORDER BY l.seq LIMIT ?", seq, limit
-        )
-        return [Row(row[0], _event(row[1:])) for row in found]
+        found = self._rows(f"SELECT {_ROW} FROM liquidation WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
+        feeds, made = self._feeds, Liquidation._make
+        try:
+            return [Row(at, made((feeds[feed], *rest))) for at, feed, *rest in found]
+        except KeyError:  # a market that is new to us
+            self._feeds = feeds = {number: Feed(*row) for number, *row in self._rows("SELECT * FROM feed")}
+            return [Row(at, made((feeds[feed], *rest))) for at, feed, *rest in found]
 
     def sizes(self, window: Window, least: int = 0) -> Iterator[tuple[str, int]]:
         """Symbol and notional of every counting event from a size on, in no order.
@@ -339,6 +348,12 @@ class Reader:
         return {row[1]: Instrument(*row) for row in found}
 
     # the state
+
+    def suspicions(self) -> list[Suspicion]:
+        """What is suspicious about venues now, oldest first."""
+        return [
+            Suspicion(*row) for row in self._rows("SELECT * FROM suspicion ORDER BY since_us, venue, kind")
+        ]
 
     def counters(self) -> Counters:
         """Frames by outcome, summed over all runs."""
@@ -392,12 +407,7 @@ class Reader:
 
     def last_template(self, service: str, before_key: str) -> str:
         """What the newest post but this one was made from; a service of "" stands for all."""
-        found = self._rows(
-            "SELECT template FROM post WHERE ?1 IN ('', service) AND template != '' AND key != ?2"
-            " ORDER BY created_ms DESC, key DESC LIMIT 1",
-            service, before_key,
-        )  # fmt: skip
-        return cast("str", found[0][0]) if found else ""
+        return last_template(self._connection, service, before_key)
 
     def posts(self, count: int = 20) -> list[Entry]:
         """The newest entries of the outbox."""

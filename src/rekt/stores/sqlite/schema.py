@@ -112,6 +112,12 @@ MIGRATIONS: tuple[str, ...] = (
     -- no event time: by this they are found.
     CREATE INDEX liquidation_again ON liquidation(uid) WHERE event_time IS NULL;
     """,
+    """
+    -- What is suspicious about a venue's events now; see pipeline.suspicion.
+    CREATE TABLE suspicion(
+        venue TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, since_us INTEGER NOT NULL,
+        PRIMARY KEY(venue, kind)) STRICT, WITHOUT ROWID;
+    """,
 )
 VERSION = len(MIGRATIONS)
 _NEW = "move it away, or name another file under [DATABASE] path"
