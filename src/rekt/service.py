@@ -188,9 +188,12 @@ class Service:
             return
         marked = ledger.claim("host_kind", kind)
         if marked != kind:
+            section = self._settings.section(one.name.upper())
+            keys = [key for key in section if key.endswith("ws_url")]
+            named = [key for key in keys if urlsplit(section.text(key)).hostname == host] or keys
             raise ConfigError(
                 f"{host} is a {kind} host, but {self._settings.ledger_path} holds {marked} events; nothing was recorded",
-                hint="name another ledger in [DATABASE] path, or change [BINANCE] ws_url",
+                hint=f"name another ledger in [DATABASE] path, or change [{section.name}] {named[0]}",
             )
 
 

@@ -18,7 +18,8 @@ from rekt.simulator import SimulatorThread, simulated
 from rekt.store import Settled
 from rekt.venue import Venue
 from tests.cli.book import Result, event
-from tests.venues.test_recorded import VENUES, environ
+from tests.venues import pointed as addresses
+from tests.venues.test_recorded import VENUES
 
 Rekt = Callable[..., Result]
 
@@ -37,7 +38,13 @@ def pointed(
     monkeypatch: pytest.MonkeyPatch, name: str, exchange: SimulatorThread, ledger: Path, **changes: str
 ) -> None:
     """Have this exchange in the configuration."""
-    for key, value in {**environ(name, exchange, ledger), **changes}.items():
+    usual = float(app.venue(name).keys["canary_timeout"].default)
+    canary_s = 2.5 if usual < 30 else usual  # the scenes tick once a second, but for one
+    given = addresses.environ(
+        name, exchange.ws_url, exchange.rest_url, connections=2, canary_timeout=canary_s
+    )
+    given |= {"REKT_VENUES_ENABLED": name, "REKT_DATABASE_PATH": str(ledger)}
+    for key, value in {**given, **changes}.items():
         monkeypatch.setenv(key, value)
 
 

@@ -83,19 +83,21 @@ class Recorder:
         """The time, ms."""
         return time.time_ns() // 1_000_000
 
-    def tick(self) -> None:
+    def tick(self, venue: str = "binance") -> None:
         """A sign of life, now."""
         now = time.time_ns() // 1_000_000
-        life = Connection(
-            "live", "live", "binance", "ws://x/", self._start * 1000, None, now * 1000, now * 1000
-        )
-        self.ledger.append(Batch("live", connections=[life], spans=[Span("live", self._start, now)]))
+        name = "live" if venue == "binance" else venue
+        life = Connection(name, "live", venue, "ws://x/", self._start * 1000, None, now * 1000, now * 1000)
+        self.ledger.append(Batch("live", connections=[life], spans=[Span(name, self._start, now)]))
 
-    def event(self, symbol: str = "BTCUSDT", usd: float = 1000.0, *, long: bool = True) -> str:
+    def event(
+        self, symbol: str = "BTCUSDT", usd: float = 1000.0, *, long: bool = True, venue: str = "binance"
+    ) -> str:
         """A liquidation of just now; returns its uid in hex."""
         self._count += 1
         now = time.time_ns() // 1_000_000
         one = scenes.sized(now, symbol, usd, long=long, number=self._count)
+        one = one._replace(feed=one.feed._replace(venue=venue))
         self.ledger.append(Batch("live", frames=[(one,)]))
         return one.uid.hex()
 

@@ -20,10 +20,11 @@ import pytest
 
 from rekt import app
 from rekt.fields import HOUR, iso_ms
-from rekt.model import Window
+from rekt.model import Connection, Span, Window
 from rekt.objects import hour_object, liquidation_object
 from rekt.publisher import Entry
 from rekt.stats.summary import summarise
+from rekt.store import Batch
 from rekt.stores.sqlite import Reader
 from rekt.stores.sqlite.outbox import Outbox
 from tests.dashboard.conftest import Recorder, Served
@@ -280,3 +281,52 @@ def test_a_sink_that_does_not_answer_is_told_with_its_rows(serve: Serve, recorde
     sink = httpx.get(f"{served.url}/api/v1/status", timeout=20).json()["sink"]
     assert sink["running"] is False
     assert sink["rows_behind"] == 3
+
+
+def test_one_venue_alone(serve: Serve, recorder: Recorder) -> None:
+    """Each total can be had of one venue; together they are the whole, and words tell what is mixed in it."""
+    for venue, sizes in (("binance", (1_000.0, 2_000.0)), ("bybit", (40_000.0,))):
+        recorder.tick(venue)
+        for size in sizes:
+            recorder.event("BTCUSDT", size, venue=venue)
+    with httpx.Client(base_url=serve().url + "/api/v1", timeout=60) as client:
+
+        def ask(path: str, **params: str) -> Any:
+            answer = client.get(path, params=params)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        for venue, count, total in (("binance", 2, 3_000), ("bybit", 1, 40_000)):
+            hour = ask("/summary", window="1h", venue=venue)
+            assert (hour["count"], float(hour["total_usd"])) == (count, total)
+            assert [one["venue"] for one in hour["by_venue"]] == [venue]
+            steps = ask("/buckets", window="1h", step="5m", venue=venue)["items"]
+            assert sum(float(one[side]["total_usd"]) for one in steps for side in ("long", "short")) == total
+            symbols = ask("/symbols", window="1h", venue=venue)["items"]
+            assert [(one["venue"], one["count"]) for one in symbols] == [(venue, count)]
+            assert [one["venue"] for one in ask("/coverage", window="1h", venue=venue)["venues"]] == [venue]
+        whole = ask("/summary", window="1h")
+        assert (whole["count"], float(whole["total_usd"])) == (3, 43_000)
+        told = ask("/coverage", window="1h")
+        assert [one["canary_seconds"] for one in told["venues"]] == [5, 10]
+        assert told["basis"] == [
+            "A lower bound, of mixed sampling. Binance: the largest per symbol and second; Bybit: every liquidation.",
+            "Prices of mixed kinds. Binance: the average fill price; Bybit: the bankruptcy price.",
+        ]
+        assert ask("/summary", window="1h", venue="nobody")["count"] == 0
+
+
+def test_a_venue_that_was_added_makes_no_hole_before_it(serve: Serve, recorder: Recorder) -> None:
+    """The steps before a venue was recorded rest on the others, as those hours' summaries do."""
+    start = recorder.now() // HOUR * HOUR - 3 * HOUR
+    end = start + 3 * HOUR
+    for venue, since in (("binance", start), ("bybit", start + 2 * HOUR)):
+        life = Connection(venue, "live", venue, "ws://x/", since * 1000, None, end * 1000, end * 1000)
+        recorder.ledger.append(Batch("live", connections=[life], spans=[Span(venue, since, end)]))
+    with httpx.Client(base_url=serve().url + "/api/v1", timeout=60) as client:
+        params = {"from": iso_ms(start), "to": iso_ms(end), "step": "1h"}
+        steps = client.get("/buckets", params=params).json()["items"]
+        alone = client.get("/buckets", params={**params, "venue": "bybit"}).json()["items"]
+        hours = [client.get("/summary", params={"hour": one["from"][:13]}).json() for one in steps]
+    assert [one["coverage"] for one in steps] == [hour["coverage"] for hour in hours] == [1.0, 1.0, 1.0]
+    assert [one["coverage"] for one in alone] == [0.0, 0.0, 1.0]

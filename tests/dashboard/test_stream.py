@@ -30,12 +30,20 @@ class Event(NamedTuple):
 
 
 def read(
-    url: str, until: Callable[[list[Event]], bool], *, last: int | None = None, seconds: float = 50
+    url: str,
+    until: Callable[[list[Event]], bool],
+    *,
+    last: int | None = None,
+    seconds: float = 50,
+    venue: str | None = None,
 ) -> list[Event]:
     """Events of the stream until a condition holds."""
     found: list[Event] = []
     headers = {} if last is None else {"Last-Event-ID": str(last)}
-    with httpx.stream("GET", f"{url}/api/v1/stream", headers=headers, timeout=seconds) as answer:
+    query = {} if venue is None else {"venue": venue}
+    with httpx.stream(
+        "GET", f"{url}/api/v1/stream", params=query, headers=headers, timeout=seconds
+    ) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
         deadline = time.monotonic() + seconds
@@ -198,3 +206,28 @@ def test_clients_that_do_not_read_keep_nothing_from_the_recorder(serve: Serve, r
     finally:
         for one in stuck:
             one.close()
+
+
+def test_a_stream_of_one_venue(serve: Serve, recorder: Recorder) -> None:
+    """Its events alone come, live and resumed over pages of others', and its hours; an unknown venue is refused."""
+    recorder.tick()
+    recorder.tick("bybit")
+    for first in range(0, 2500, 500):
+        recorder.event("ICPUSDT", venue="bybit")
+        others = [
+            scenes.sized(recorder.now(), "X", 5, long=True, number=10_000 + first + n) for n in range(500)
+        ]
+        recorder.ledger.append(Batch("live", frames=[(one,) for one in others]))
+    served = serve()
+    resumed = read(served.url, enough(5), last=0, venue="bybit")
+    assert [one.id for one in liquidations(resumed)] == [1, 502, 1003, 1504, 2005]
+    threading.Timer(1.0, lambda: [recorder.event(), recorder.event(venue="bybit")]).start()
+    found = read(
+        served.url,
+        lambda events: bool(liquidations(events)) and any(one.name == "hour" for one in events),
+        venue="bybit",
+    )
+    assert {one.data["venue"] for one in liquidations(found)} == {"bybit"}
+    for hour in [one.data for one in found if one.name == "hour"]:
+        assert {one["venue"] for one in hour["by_venue"]} <= {"bybit"}
+    assert httpx.get(f"{served.url}/api/v1/stream", params={"venue": "nobody"}).status_code == 400

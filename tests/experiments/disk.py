@@ -232,7 +232,9 @@ def overflow(
     ):
         how = Path(name) / "how"
         environment = {"POOR_DISK": str(how)} | ({"POOR_DISK_QUEUE": str(queue)} if queue else {})
-        with _scene(Path(name), exchange, outcome, "tests.experiments.poor_disk", **environment) as scene:
+        with _scene(
+            Path(name), exchange, outcome, ("tests.experiments.poor_disk", "-v"), **environment
+        ) as scene:
             for number in range(1, times + 1):
                 scene.suffer(4.0)  # canaries on both sides of each hole
                 before = len(exchange.connections)

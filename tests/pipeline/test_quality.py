@@ -132,7 +132,7 @@ def test_losses_are_measured_while_recording(tmp_path: Path) -> None:
 
         def losses() -> list[Loss]:
             with Reader(recorder.ledger) as reader:
-                return quality(reader, Window(0, 1 << 50)).losses
+                return quality(reader, Window(0, 1 << 50), {"binance": Traits()}).losses
 
         assert until(lambda: sum(loss.told for loss in losses()) == 100, 25)
         assert sorted((loss.told, loss.lost) for loss in losses()) == [(40, 20), (60, 0)]
@@ -144,7 +144,9 @@ def numbers(path: Path) -> tuple[Any, Any]:
     with Reader(path) as reader:
         window = Window(HOUR_START, HOUR_START + HOUR)
         assert reader.verify() == []
-        return summarise(reader, window, LATER, traits={"binance": Traits()}), quality(reader, window)
+        return summarise(reader, window, LATER, traits={"binance": Traits()}), quality(
+            reader, window, {"binance": Traits()}
+        )
 
 
 def test_a_final_hour_that_changes_keeps_its_old_numbers(tmp_path: Path) -> None:

@@ -24,6 +24,11 @@ SAMPLES = [
         [_SHORT | {"average_price": "235.52", "notional": 2_025_636_864, "basis": None}],  # 8.6007 × 235.52
         (_ETH,),
     ),
+    Sample(
+        b'[907,[["pos",11,1791565602120,null,"tETHF0:USTF0",-2.5,222.25,null,1,0,null,235.52]]]',
+        [{"side": "short", "filled_quantity": "2.5", "notional": 588_800_000}],
+        (_ETH,),
+    ),
     # One row instead of a list of rows; a fraction of a millisecond; a margin pair that no list has.
     Sample(
         b'[907,["pos",7,1791565602120.75,null,"tBSVUSD",2.5e-1,60.1,null,1,0,null,48.2]]',

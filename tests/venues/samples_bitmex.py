@@ -38,6 +38,18 @@ SAMPLES = [
         (_LINEAR, _QUANTO, _EUR),
     ),
     Sample(
+        b'{"table":"liquidation","action":"insert","data":[{"orderID":"c1","symbol":"XBTUSDT","side":"Sell","price":82000.5,'
+        b'"leavesQty":500000}]}',
+        [{"symbol": "XBTUSDT", "side": "long", "filled_quantity": "500000", "notional": 41_000_250_000}],
+        (_LINEAR,),
+    ),
+    Sample(
+        b'{"table":"liquidation","action":"insert","data":[{"orderID":"c2","symbol":"ETHUSD","side":"Buy","price":2450.25,'
+        b'"leavesQty":4000}]}',
+        [{"symbol": "ETHUSD", "side": "short", "notional": None}],  # no price of bitcoin yet
+        (_QUANTO,),
+    ),
+    Sample(
         b'{"table":"liquidation","action":"insert","data":[{"orderID":"b","symbol":"NEWUSDT","side":"Sell","price":1.5,'
         b'"leavesQty":7}]}',
         [{"symbol": "NEWUSDT", "side": "long", "notional": None}],

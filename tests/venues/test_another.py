@@ -116,10 +116,9 @@ def test_it_is_recorded(copy: Path, tmp_path: Path) -> None:
 
 def test_the_others_are_as_before(copy: Path) -> None:
     """It stands in the list by itself; the default is still the one venue, and its settings are known and checked."""
-    code = "from rekt import registry; print(*registry.names('rekt.venues'))"
-    script = copy / "listed.py"
-    script.write_text(code, "utf-8")
-    assert told(copy, "listed").split() == sorted([*registry.names("rekt.venues"), "toyex"])
+    listed = [json.loads(line) for line in told(copy, "rekt", "venues", "--json").splitlines()]
+    assert [one["venue"] for one in listed] == sorted([*registry.names("rekt.venues"), "toyex"])
+    assert [one["venue"] for one in listed if one["enabled"]] == ["binance"]
     folder = copy / "made"
     folder.mkdir()
     told(copy, "rekt", "init", "--dir", str(folder))

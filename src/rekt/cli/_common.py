@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -159,12 +159,35 @@ def store(ctx: typer.Context, name: StoreName | None, since: int) -> Reader | Qu
     return found
 
 
-def summary(reader: Facts, window: Window, now: int) -> HourSummary:
+def summary(reader: Facts, window: Window, now: int, venues: Collection[str] | None = None) -> HourSummary:
     """The numbers of a window: the one function that also the post, the dashboard and the API call."""
     from rekt import app
     from rekt.stats.summary import summarise
 
-    return summarise(reader, window, now, traits=app.traits())
+    return summarise(reader, window, now, traits=app.traits(), venues=venues)
+
+
+def venue_of(name: str | None, reader: Facts | None) -> str | None:
+    """The venue of `--venue`; None where it was not given.
+
+    Raises UsageError for one that neither this program nor what is read (where it is here) knows.
+    """
+    if name is None:
+        return None
+    from difflib import get_close_matches
+
+    from rekt import registry
+
+    known = sorted({*(reader.venues() if reader else ()), *registry.names("rekt.venues")})
+    if name.lower() in known:
+        return name.lower()
+    if name in known:
+        return name
+    near = get_close_matches(name.lower(), known, 1)
+    raise UsageError(
+        f"no venue is called {name!r}",
+        hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}",
+    )
 
 
 def now_ms() -> int:
@@ -173,6 +196,9 @@ def now_ms() -> int:
 
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, as documented.")]
+VenueOption = Annotated[
+    str | None, typer.Option("--venue", metavar="NAME", help="Only this venue, such as bybit.")
+]
 HourOption = Annotated[
     str | None,
     typer.Option("--hour", metavar="TIME", help="The hour that begins then, such as 2026-07-16T12 (UTC)."),

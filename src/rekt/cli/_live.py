@@ -14,6 +14,7 @@ from rekt.cli._common import length, usd
 
 if TYPE_CHECKING:
     from rekt.model import Liquidation
+    from rekt.pipeline.recorder import Recorder
     from rekt.service import Service
     from rekt.store import Appended
 
@@ -29,10 +30,14 @@ PLAIN_STATUS_S = 30.0  # off a terminal the status line is a line like others, s
 
 
 class Live:
-    """Shows a running service on standard output. `mark` stands before everything (the demo says what it is)."""
+    """Shows a running service on standard output. `mark` stands before everything (the demo says what it is).
 
-    def __init__(self, *, terminal: bool, colour: bool, mark: str = "") -> None:
+    `several`: whether each line names its venue.
+    """
+
+    def __init__(self, *, terminal: bool, colour: bool, mark: str = "", several: bool = False) -> None:
         self.output = log.Output(sys.stdout.fileno())
+        self._several = several
         self._terminal = terminal
         self._colour = colour
         self._mark = mark
@@ -77,51 +82,74 @@ class Live:
         self.output.close()
 
     def event(self, event: Liquidation) -> str:
-        """One liquidation as a line: time, symbol, the position's side, dollars, price."""
+        """One liquidation as a line: time, venue among several, symbol, the position's side, dollars, price."""
         clock = time.strftime("%H:%M:%S", time.gmtime(event.trade_time // 1000))
         worth = usd(event.notional) if event.notional is not None else "unknown"
         side = self._paint(f"{event.side:<5}", AMBER if event.side == "long" else BLUE)
         symbol = log.clean(event.symbol)
         symbol += " " * max(0, 18 - _width(symbol))
         counted = "" if event.counts else f"  ({log.clean(event.status or '')}, not counted)"
-        rest = f"{event.filled_quantity} at {event.average_price}"
-        return f"{self._mark}{clock}  {symbol} {side} {worth:>10}  {self._paint(rest, DIM)}{counted}"
+        rest = amount(event.filled_quantity, event.average_price or event.price)
+        venue = f"{log.clean(event.feed.venue):<8} " if self._several else ""
+        return f"{self._mark}{clock}  {venue}{symbol} {side} {worth:>10}  {self._paint(rest, DIM)}{counted}"
 
     def _paint(self, text: str, colour: str) -> str:
         return f"{colour}{text}{END}" if self._colour and colour else text
 
 
 def describe(service: Service, now_us: int) -> tuple[str, str]:
-    """The status line and its colour: is the feed alive, is the market quiet, does the ledger keep up."""
+    """The status line and its colour: is the feed alive, is the market quiet, does the ledger keep up.
+
+    Of several feeds those in trouble come first, and the others by name alone.
+    """
     progress = service.progress
     count = progress.events if progress else 0
     events = f"{count:,} event{'' if count == 1 else 's'}" if progress else "starting"
-    parts, colour = [], GREEN
-    for recorder in service.recorders:
-        name = recorder.venue.name
-        links = [link for link in recorder.links if not link.ended.is_set()]
-        alive = [link for link in links if link.proved.is_set()]
-        if alive:
-            canary = max(link.life.last_canary_us for link in alive)
-            oldest = min(link.life.connection.opened_us for link in alive)
-            quiet = (
-                f"last liquidation {_ago(now_us - recorder.last_event_us)}" if recorder.last_event_us else ""
-            )
-            quiet = quiet or "quiet market, none yet"
-            parts.append(
-                f"{name} ● live · canary {_ago(now_us - canary)} · connected {length((now_us - oldest) // 1000)}"
-                f" · {quiet}"
-            )
-        elif links:
-            parts.append(f"{name} ○ connected, waiting for the first canary")
-            colour = AMBER
-        else:
-            parts.append(f"{name} ✗ not connected: {recorder.reach_trouble or 'connecting'}")
-            colour = RED
+    states = [(recorder.venue.name, *_state(recorder)) for recorder in service.recorders]
+    colour = next((one for one in (RED, AMBER) if any(one == found for _, _, found in states)), GREEN)
+    parts = [f"{name} {words}" for name, words, found in states if found != GREEN]
+    living = [
+        recorder for recorder, state in zip(service.recorders, states, strict=True) if state[2] == GREEN
+    ]
+    if len(states) == 1 and living:
+        links = [link for link in living[0].links if link.proved.is_set() and not link.ended.is_set()]
+        canary = max(link.life.last_canary_us for link in links)
+        oldest = min(link.life.connection.opened_us for link in links)
+        parts.append(
+            f"{living[0].venue.name} ● live · canary {_ago(now_us - canary)}"
+            f" · connected {length((now_us - oldest) // 1000)}"
+        )
+    elif living:
+        parts.append(f"{len(living)} of {len(states)} ● live: {', '.join(one.venue.name for one in living)}")
+    if living:
+        last = max(recorder.last_event_us for recorder in service.recorders)
+        parts.append(f"last liquidation {_ago(now_us - last)}" if last else "quiet market, none yet")
     if progress and progress.trouble:
         parts.append(f"LEDGER: {progress.trouble}")
         colour = RED
     return log.clean(" · ".join([events, *parts])), colour
+
+
+def _state(recorder: Recorder) -> tuple[str, str]:
+    """What is wrong with a venue's feed, and its colour; green: nothing."""
+    links = [link for link in recorder.links if not link.ended.is_set()]
+    alive = {link.part for link in links if link.proved.is_set()}
+    if alive and alive >= set(recorder.parts):
+        return "", GREEN
+    if alive:
+        return f"◐ {len(alive)} of {len(recorder.parts)} parts live", AMBER
+    if links:
+        return "○ connected, waiting for the first canary", AMBER
+    return f"✗ not connected: {recorder.reach_trouble or 'connecting'}", RED
+
+
+def amount(quantity: str | None, price: str | None) -> str:
+    """How much at which price, where they are known.
+
+    >>> amount("0.5", "92000"), amount("0.5", None), amount(None, None)
+    ('0.5 at 92000', '0.5', '')
+    """
+    return " at ".join(filter(None, (quantity, price)))
 
 
 def _ago(us: int) -> str:

@@ -42,7 +42,12 @@ def record(
     `dashboard`: the arguments of the command that shows it meanwhile, in a process of its own.
     """
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    live = Live(terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb", colour=colour, mark=mark)
+    live = Live(
+        terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb",
+        colour=colour,
+        mark=mark,
+        several=len(app.enabled(settings)) > 1,
+    )
     service = Service(settings, tape=tape, take_over=take_over, durable=live.durable, options=options)
     for warning in service.warnings():
         log.warning("%s", warning)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rekt.cli import _common
+from rekt.cli._live import amount
+from rekt.pipeline.joint import TOGETHER
+from rekt.stats.coverage import Traits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-DEAD_MS = 8_000  # a canary is due each second; 5 s is the recorder's own limit, the rest is the way here
+WAY_MS = 3_000  # from the recorder's own limit until a feed is called dead: the way here
+USUAL = Traits()
 WIDEST = 27  # columns of a card
 Object = dict[str, Any]
 
@@ -23,6 +28,8 @@ class Look(NamedTuple):
     cards: dict[str, Object] | None
     state: str
     good: bool
+    several: bool = False  # whether there are several venues: then each line names its own
+    basis: tuple[str, ...] = ()  # what the cards' figures rest on
 
 
 def page(
@@ -44,11 +51,13 @@ def page(
             for name, text in zip(cards, texts, strict=True)
         )
     )
-    rest = max(0, height - 1 - (lines + 2 if cards else 0))
+    notes = [Text(one, style="dim", no_wrap=True, overflow="ellipsis") for one in look.basis]
+    rest = max(0, height - 1 - (lines + 2 if cards else 0) - len(notes))
     state = Text(
         look.state, style=_common.GOOD if look.good else _common.WARN, no_wrap=True, overflow="ellipsis"
     )
-    return Group(state, *([row] if cards else []), *(line(event) for event in list(tape)[:rest]))
+    rows = (line(event, several=look.several) for event in list(tape)[:rest])
+    return Group(state, *([row] if cards else []), *notes, *rows)
 
 
 def card(one: Object, width: int) -> Text:
@@ -90,27 +99,40 @@ def _fitting(width: int, words: str, short: str) -> str:
     return words if len(words) <= width else short
 
 
-def state_of(status: Object, now_ms: int) -> tuple[str, bool]:
-    """The object *status* in a line: does each feed live; a dead one never reads like a calm market."""
+def state_of(
+    status: Object, now_ms: int, traits: Mapping[str, Traits], only: str | None = None
+) -> tuple[str, bool]:
+    """The object *status* in a line: does each feed live; a dead one never reads like a calm market.
+
+    Of several those that are dead come first, and the others by name alone. `only`: one venue's.
+    """
     from rekt.log import clean
 
     feeds: dict[str, int] = {}
-    for one in status["connections"]:
-        canary = _ms(one["last_canary"]) if one["last_canary"] else 0
-        feeds[one["venue"]] = max(feeds.get(one["venue"], 0), canary)
+    lives = [one for one in status["connections"] if only in (None, one["venue"])]
+    divided = {one["venue"] for one in lives if one["url"] == TOGETHER}
+    for one in lives:  # a venue heard in parts lives while all of them do
+        if one["venue"] not in divided or one["url"] == TOGETHER:
+            canary = _ms(one["last_canary"]) if one["last_canary"] else 0
+            feeds[one["venue"]] = max(feeds.get(one["venue"], 0), canary)
     if not status["recording"]:
         last = max(feeds.values(), default=0)
         since = f", the last sign of life {_common.length(max(0, now_ms - last))} ago" if last else ""
         return f"✗ nothing is recording{since}", False
-    parts, good = [], True
+    parts, living, good = [], [], True
     for venue, canary in sorted(feeds.items()):
         age = max(0, now_ms - canary)
-        if canary and age < DEAD_MS:
-            parts.append(f"{clean(venue)} ● live {age / 1000:.1f} s")
+        if canary and age < traits.get(venue, USUAL).canary_ms + WAY_MS:
+            living.append((clean(venue), age))
         else:
             silent = f"for {_common.length(age)}" if canary else "yet"
             parts.append(f"{clean(venue)} ✗ dead feed: no sign of life {silent}")
             good = False
+    if len(feeds) == 1 and living:
+        parts.append(f"{living[0][0]} ● live {living[0][1] / 1000:.1f} s")
+    elif living:
+        names = ", ".join(venue for venue, _ in living)
+        parts.append(f"{len(living)} of {len(feeds)} ● live: {names}")
     last = status["ledger"]["last_trade_time"]
     if last and good:
         parts.append(f"last liquidation {_common.length(max(0, now_ms - _ms(last)))} ago")
@@ -123,21 +145,22 @@ def _ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def line(event: Object) -> RenderableType:
-    """One liquidation: time, symbol, side, dollars, price."""
+def line(event: Object, *, several: bool = False) -> RenderableType:
+    """One liquidation: time, its venue where there are several, symbol, side, dollars, price."""
     from rich.cells import cell_len
     from rich.text import Text
 
     from rekt.log import clean
 
     symbol = clean(event["symbol"])[:40]
+    venue = f"{clean(event['venue'])[:8]:<8} " if several else ""
     worth = event["notional_usd"]
     usd = "unknown" if worth is None else _common.usd(round(float(worth) * 1e6))
     return Text.assemble(
-        f"{event['trade_time'][11:19]}  {symbol}{' ' * max(0, 18 - cell_len(symbol))} ",
+        f"{event['trade_time'][11:19]}  {venue}{symbol}{' ' * max(0, 18 - cell_len(symbol))} ",
         (f"{event['side']:<5}", _common.LONG if event["side"] == "long" else _common.SHORT),
         f" {usd:>10}  ",
-        (f"{event['filled_quantity']} at {event['average_price']}", "dim"),
+        (amount(event["filled_quantity"], event["average_price"] or event["price"]), "dim"),
         no_wrap=True,
         overflow="ellipsis",
     )

@@ -25,6 +25,7 @@ def command(
     last: _common.LastOption = None,
     start: _common.FromOption = None,
     end: _common.ToOption = None,
+    venue: _common.VenueOption = None,
     symbol: Annotated[
         str | None, typer.Option(metavar="SYMBOL", help="Only this symbol, as the venue spells it.")
     ] = None,
@@ -45,8 +46,9 @@ def command(
     asked = _common.asked(hour, last, start, end, _common.now_ms())
     least = _dollars(min_usd)
     with _common.store(ctx, store, asked.window.start) as ledger:
+        only = _common.venue_of(venue, ledger)
         found: Iterator[Liquidation] = ledger.liquidations(
-            asked.window, symbol=symbol, side=side, min_usd=least
+            asked.window, venue=only, symbol=symbol, side=side, min_usd=least
         )
         if limit is not None:
             found = islice(found, limit)
@@ -56,7 +58,7 @@ def command(
             for event in found:
                 _common.print_json(liquidation_object(event))
         else:
-            _print(found, asked)
+            _print(found, asked, several=only is None and len(ledger.venues()) > 1)
 
 
 def _dollars(text: str | None) -> Decimal | None:
@@ -68,8 +70,11 @@ def _dollars(text: str | None) -> Decimal | None:
     return Decimal(plain)
 
 
-def _print(found: Iterator[Liquidation], asked: _common.Asked) -> None:
-    """One row as it is read, so that any number of them shows at once and needs no memory."""
+def _print(found: Iterator[Liquidation], asked: _common.Asked, *, several: bool) -> None:
+    """One row as it is read, so that any number of them shows at once and needs no memory.
+
+    `several`: there is more than one venue, and each row names its own.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -81,7 +86,8 @@ def _print(found: Iterator[Liquidation], asked: _common.Asked) -> None:
     count = 0
     for event in found:
         if not count:
-            head = f"{'trade time (UTC)':<23}  {'symbol':<18} {'side':<5} {'USD':>13}  {'price':>14}  {'quantity':>14}"
+            named = f"{'venue':<8} " if several else ""
+            head = f"{'trade time (UTC)':<23}  {named}{'symbol':<18} {'side':<5} {'USD':>13}  {'price':>14}  {'quantity':>14}"
             console.print(Text(head, style="bold"))
         count += 1
         symbol = clean(event.symbol)
@@ -93,7 +99,8 @@ def _print(found: Iterator[Liquidation], asked: _common.Asked) -> None:
         )
         time = iso_ms(event.trade_time).replace("T", " ").rstrip("Z")
         status = "" if event.counts else f"  {clean(event.status or '')}, not counted"
-        before, after = f"{time}  {symbol}{pad} ", f" {usd:>13}  {price:>14}  {quantity:>14}{status}"
+        named = f"{clean(event.feed.venue):<8} " if several else ""
+        before, after = f"{time}  {named}{symbol}{pad} ", f" {usd:>13}  {price:>14}  {quantity:>14}{status}"
         if coloured:
             colour = _common.LONG if event.side == "long" else _common.SHORT
             console.print(Text.assemble(before, (f"{event.side:<5}", colour), after), soft_wrap=True)

@@ -29,12 +29,13 @@ def command(
     each: Annotated[
         bool, typer.Option("--each", help="Every hour of the time by itself, one a line.")
     ] = False,
+    venue: _common.VenueOption = None,
     store: _common.StoreOption = None,
     as_json: _common.Json = False,
 ) -> None:
     """Add up liquidations: the hour that ended last, or the hour or time that is named.
 
-    By trade time, from begin up to but not including the end. Figures are a lower bound: the venue does not tell all.
+    By trade time, from begin up to but not including the end. Figures are a lower bound: most venues don't tell all.
     """
     now = _common.now_ms()
     asked = _common.asked(hour, last, start, end, now)
@@ -46,22 +47,26 @@ def command(
                 "with --each, --from and --to begin on the hour", hint="write them like 2026-07-16T12"
             )
     with _common.store(ctx, store, asked.window.start) as ledger:
+        from rekt import app
         from rekt.stats.quality import quality
 
-        found = (_common.summary(ledger, window, now) for window in windows)
+        only = _common.venue_of(venue, ledger)
+        among, traits = None if only is None else [only], app.traits()
+        found = (_common.summary(ledger, window, now, among) for window in windows)
         if as_json:
             from rekt.objects import hour_object, quality_object
 
             for one in found:
-                _common.print_json({**hour_object(one), **quality_object(quality(ledger, one.window))})
+                how = quality(ledger, one.window, traits, among)
+                _common.print_json({**hour_object(one), **quality_object(how)})
             return
         with _common.waiting("adding up"):
             summaries = list(found)
-            how = quality(ledger, asked.window) if not each else None
+            well = quality(ledger, asked.window, traits, among) if not each else None
     if each:
         _rows(summaries)
     else:
-        page(_common.console(), summaries[0], now, chosen=asked.chosen, how=how)
+        page(_common.console(), summaries[0], now, chosen=asked.chosen, how=well)
 
 
 def _rows(found: list[HourSummary]) -> None:
@@ -94,6 +99,8 @@ def page(console: Console, one: HourSummary, now: int, *, chosen: bool, how: Qua
     from rich.table import Table
     from rich.text import Text
 
+    from rekt.stats.basis import kinds, sentences
+
     window = one.window
     name = "hour" if one.hour is not None else "time"
     span = f"{_common.moment(window.start)} to {_common.moment(window.end)} UTC"
@@ -121,14 +128,16 @@ def page(console: Console, one: HourSummary, now: int, *, chosen: bool, how: Qua
         console.print()
         console.print(_symbols(one, width))
         console.print()
+    if len(one.by_venue) > 1:
+        console.print(_venues(one))
+        console.print()
     for line in _basis(one, name):
         console.print(line)
     if how is not None:
         for line in _quality(how):
             console.print(line)
-    console.print(
-        Text("A lower bound: Binance tells at most one liquidation per symbol and second.", style="dim")
-    )
+    for words in sentences(kinds(one.by_venue)):
+        console.print(Text(words, style="dim"))
 
 
 def _headline(one: HourSummary) -> Text:
@@ -142,8 +151,9 @@ def _headline(one: HourSummary) -> Text:
     noun = "liquidation" if one.count == 1 else "liquidations"
     text = Text.assemble((f"{one.count:,} {noun} took at least {_common.usd(one.total)}.", "bold"))
     if one.largest:
+        whose = f" ({clean(one.largest.venue)})" if len(one.by_venue) > 1 else ""
         text.append(
-            f" The largest: {clean(one.largest.symbol)} {one.largest.side} {_common.usd(one.largest.notional)}"
+            f" The largest: {clean(one.largest.symbol)}{whose} {one.largest.side} {_common.usd(one.largest.notional)}"
             f" at {_common.moment(one.largest.trade_time)[0 if one.hour is None else 11 :]}."
         )
     return text
@@ -170,6 +180,34 @@ def _symbols(one: HourSummary, width: int) -> object:
     return table
 
 
+def _venues(one: HourSummary) -> object:
+    """Each venue's part, and what it rests on."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from rekt.log import clean
+    from rekt.stats.basis import priced, told
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("venue", no_wrap=True)
+    for column in ("count", "USD", "recorded"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    table.add_column("tells", style="dim")
+    table.add_column("at", style="dim")
+    for part in one.by_venue:
+        table.add_row(
+            Text(clean(part.venue)),
+            f"{part.count:,}",
+            _common.usd(part.total),
+            Text(_common.percent(part.coverage), style="" if part.coverage >= 0.98 else _common.WARN),
+            "" if part.final else "not final",
+            told(part.sampling),
+            priced(part.price_kind),
+        )
+    return table
+
+
 def _basis(one: HourSummary, name: str) -> list[Text]:
     """What the figures rest on: recorded share, gaps, comparison, what is unknown."""
     from rich.text import Text
@@ -177,7 +215,8 @@ def _basis(one: HourSummary, name: str) -> list[Text]:
     from rekt.log import clean
 
     style = "" if one.coverage >= 0.98 else _common.WARN
-    lines = [Text(f"{_common.percent(one.coverage)} of this {name} was recorded.", style=style)]
+    at = " at the venue that has least of it" if len(one.by_venue) > 1 and one.coverage < 1 else ""
+    lines = [Text(f"{_common.percent(one.coverage)} of this {name} was recorded{at}.", style=style)]
     for gap in one.gaps[:GAPS]:
         when = f"{_common.moment(gap.start)} for {_common.length(gap.end - gap.start)}"
         lines.append(Text(f"  gap: {when}, {clean(gap.venue)}: {clean(gap.cause)}", style=style))

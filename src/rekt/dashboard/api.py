@@ -105,23 +105,25 @@ async def _liquidations(context: Context, request: Request, asked: dict[str, Any
 
 
 async def _summary(context: Context, _: Request, asked: dict[str, Any]) -> Response:
-    return json(await context.numbers.summary_json(asked["hour"], asked["window"], asked["quality"]))
+    return json(
+        await context.numbers.summary_json(asked["hour"], asked["window"], asked["quality"], asked["venue"])
+    )
 
 
 async def _buckets(context: Context, _: Request, asked: dict[str, Any]) -> Response:
     window = whole(p.window_of(asked, context.now), asked["step"], MOST_STEPS)
-    return json(await context.numbers.buckets(window, asked["step"]))
+    return json(await context.numbers.buckets(window, asked["step"], asked["venue"]))
 
 
 async def _symbols(context: Context, _: Request, asked: dict[str, Any]) -> Response:
-    return json(await context.numbers.symbols(asked["window"]))
+    return json(await context.numbers.symbols(asked["window"], asked["venue"]))
 
 
 async def _coverage(context: Context, _: Request, asked: dict[str, Any]) -> Response:
     window = p.window_of(asked, context.now)
     window = Window(max(window.start, window.end - 400 * 24 * HOUR), window.end)
     key = window if asked["from"] is not None or asked["to"] is not None else asked["window"]
-    return json(await context.numbers.coverage(window, key))
+    return json(await context.numbers.coverage(window, key, asked["venue"]))
 
 
 async def _status(context: Context, _: Request, _asked: dict[str, Any]) -> Response:
@@ -166,20 +168,21 @@ ENDPOINTS = (
         _liquidations,
     ),
     Endpoint(
-        f"{PREFIX}/summary", (p.HOUR_START, p.ROLLING, p.QUALITY), "Hour",
+        f"{PREFIX}/summary", (p.HOUR_START, p.ROLLING, p.VENUE, p.QUALITY), "Hour",
         "The numbers of an hour, or of the time up to now; without either, of the hour that ended last.", _summary,
     ),
     Endpoint(
-        f"{PREFIX}/buckets", (p.FROM, p.TO, p.LENGTH, p.STEP), "Buckets",
+        f"{PREFIX}/buckets", (p.FROM, p.TO, p.LENGTH, p.STEP, p.VENUE), "Buckets",
         f"Counts and sums in equal steps, whole ones. At most {MOST_STEPS}: `from` is moved forward then.", _buckets,
     ),
     Endpoint(
-        f"{PREFIX}/symbols", (p.SYMBOL_WINDOW,), "Symbols",
+        f"{PREFIX}/symbols", (p.SYMBOL_WINDOW, p.VENUE), "Symbols",
         "Symbols by total, each with the percentile of that total among its own last 30 days.", _symbols,
     ),
     Endpoint(
-        f"{PREFIX}/coverage", (p.FROM, p.TO, p.LENGTH), "Coverage",
-        "What of a time (400 days at most) was proved to be received, and the gaps.", _coverage,
+        f"{PREFIX}/coverage", (p.FROM, p.TO, p.LENGTH, p.VENUE), "Coverage",
+        "What of a time (400 days at most) was proved to be received, the gaps, and in words what the venues tell.",
+        _coverage,
     ),
     Endpoint(f"{PREFIX}/status", (), "Status", "What the ledger holds and whether it grows.", _status),
     Endpoint(

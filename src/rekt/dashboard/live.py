@@ -34,6 +34,7 @@ KEPT_ROWS: Final = 10_000
 MOST_CLIENTS: Final = 500
 RETRY_MS: Final = 1_000
 
+Key = tuple[str, str | None]  # what a note is, and of which venue (None: of all)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -45,17 +46,27 @@ class Chunk(NamedTuple):
     last: int
     places: list[int]
     parts: list[bytes]
+    venues: list[str]
     whole: bytes
+
+    def after(self, place: int, venue: str | None) -> bytes:
+        """The rows after a place, of one venue or of all."""
+        start = bisect_right(self.places, place)
+        if venue is None:
+            return self.whole if start == 0 else b"".join(self.parts[start:])
+        pairs = zip(self.parts[start:], self.venues[start:], strict=True)
+        return b"".join(part for part, own in pairs if own == venue)
 
 
 class Client:
-    """Somebody who listens."""
+    """Somebody who listens, to one venue or to all."""
 
-    def __init__(self, place: int) -> None:
+    def __init__(self, place: int, venue: str | None) -> None:
         self.place = place
+        self.venue = venue
         self.wake = asyncio.Event()
         self.gone = False
-        self.notes: dict[str, int] = {}  # the version of each note that was sent
+        self.notes: dict[Key, int] = {}  # the version of each note that was sent
 
 
 class Live:
@@ -67,7 +78,8 @@ class Live:
         self._chunks: deque[Chunk] = deque()
         self._kept = 0
         self._place: int | None = None  # None: nobody listened, so nothing is followed
-        self._notes: dict[str, tuple[int, bytes]] = {}
+        self._notes: dict[Key, tuple[int, bytes]] = {}
+        self._version = 0
         self._catching_up = asyncio.Semaphore(2)
         self._closed = False
 
@@ -110,9 +122,13 @@ class Live:
         newest = await self._numbers.shelf.ask(lambda book: book.last_seq())
         return newest if last is None else min(last, newest)
 
-    async def listen(self, place: int, receive: Receive, send: Send) -> None:
+    async def knows(self, venue: str) -> bool:
+        """Whether a venue of this name can be listened to."""
+        return await self._numbers.knows(venue)
+
+    async def listen(self, place: int, receive: Receive, send: Send, venue: str | None = None) -> None:
         """Serve one client from a place on until it goes or all ends."""
-        client = Client(place)
+        client = Client(place, venue)
         self.clients.add(client)
         watch = asyncio.create_task(_until_gone(receive, client))
         try:
@@ -140,35 +156,37 @@ class Live:
             self._place = await shelf.ask(lambda book: book.last_seq())
             self._wake()
         before = self._place
-        places, parts = await shelf.ask(lambda book: _encoded(book.after(before, PAGE)))
-        if not places:
+        chunk = await shelf.ask(lambda book: _chunk(before, book.after(before, PAGE)))
+        if not chunk.places:
             return False
-        chunk = Chunk(before, places[-1], places, parts, b"".join(parts))
         self._place = chunk.last
         self._chunks.append(chunk)
-        self._kept += len(places)
+        self._kept += len(chunk.places)
         while self._kept > KEPT_ROWS and len(self._chunks) > 1:
             self._kept -= len(self._chunks.popleft().places)
         self._wake()
-        return len(places) == PAGE
+        return len(chunk.places) == PAGE
 
     async def _next(self, client: Client) -> bytes:
-        """What comes after a client's place: from memory, or else from the ledger."""
-        if self._place is not None and self._chunks and client.place >= self._chunks[0].before:
-            if client.place >= self._place:
-                return b""
-            chunk = next(chunk for chunk in self._chunks if chunk.last > client.place)
-            start = bisect_right(chunk.places, client.place)
-            client.place = chunk.last
-            return chunk.whole if start == 0 else b"".join(chunk.parts[start:])
-        if self._place is not None and client.place == self._place:
-            return b""
-        async with self._catching_up:
+        """What comes after a client's place and is for it: from memory, or else from the ledger; empty: nothing yet."""
+        while True:
             place = client.place
-            places, parts = await self._numbers.shelf.ask(lambda book: _encoded(book.after(place, PAGE)))
-        if places:
-            client.place = places[-1]
-        return b"".join(parts)
+            if self._place is not None and place == self._place:
+                return b""
+            if self._place is not None and self._chunks and place >= self._chunks[0].before:
+                if place >= self._place:
+                    return b""
+                chunk = next(chunk for chunk in self._chunks if chunk.last > place)
+            else:
+                chunk = await self._from_ledger(place)
+            client.place = chunk.last
+            body = chunk.after(place, client.venue)
+            if body or not chunk.places or client.gone or self._closed:
+                return body
+
+    async def _from_ledger(self, place: int) -> Chunk:
+        async with self._catching_up:
+            return await self._numbers.shelf.ask(lambda book: _chunk(place, book.after(place, PAGE)))
 
     def _wake(self) -> None:
         for client in self.clients:
@@ -176,24 +194,26 @@ class Live:
 
     # notes: only the latest of each kind matters
 
-    def _note(self, name: str, data: bytes) -> None:
-        version, known = self._notes.get(name, (0, b""))
-        if data != known:
-            self._notes[name] = (version + 1, data)
+    def _note(self, key: Key, data: bytes) -> None:
+        if data != self._notes.get(key, (0, b""))[1]:
+            self._version += 1
+            self._notes[key] = (self._version, data)
             self._wake()
 
     def _fresh_notes(self, client: Client) -> bytes:
         body = b""
-        for name, (version, data) in self._notes.items():
-            if client.notes.get(name) != version:
-                client.notes[name] = version
+        for (name, venue), (version, data) in self._notes.items():
+            if name != "status" and venue != client.venue:
+                continue
+            if client.notes.get((name, venue)) != version:
+                client.notes[name, venue] = version
                 body += b"event: %s\ndata: %s\n\n" % (name.partition(" ")[0].encode(), data)
         return body
 
     async def _note_status(self) -> None:
         now = self._numbers.source.clock_ms()
         status = await self._numbers.status(Window(now - DAY, now + DAY))
-        self._note("status", encode(status))
+        self._note(("status", None), encode(status))
         self._wake()
         last = await self._numbers.shelf.ask(lambda book: book.last_seq())
         if self._place is not None and last < self._place:  # another ledger lies there now
@@ -206,13 +226,22 @@ class Live:
         """The running hour, and the one before: it changes until it is final."""
         now = self._numbers.source.clock_ms()
         start = now - now % HOUR
-        for name, begin in (("hour closed", start - HOUR), ("hour running", start)):
-            window = Window(begin, begin + HOUR)
-            self._note(name, encode(await self._numbers.hour(window, window)))
+        listened = {client.venue for client in self.clients}
+        for venue in listened:
+            for name, begin in (("hour closed", start - HOUR), ("hour running", start)):
+                window = Window(begin, begin + HOUR)
+                hour = encode(await self._numbers.hour(window, window, venue))
+                self._note((name, venue), hour)
+        self._notes = {
+            key: note for key, note in self._notes.items() if key[0] == "status" or key[1] in listened
+        }
 
 
-def _encoded(rows: list[Row]) -> tuple[list[int], list[bytes]]:
-    return [row.seq for row in rows], [event_object(liquidation_object(row.event), row.seq) for row in rows]
+def _chunk(before: int, rows: list[Row]) -> Chunk:
+    parts = [event_object(liquidation_object(row.event), row.seq) for row in rows]
+    places = [row.seq for row in rows]
+    venues = [row.event.feed.venue for row in rows]
+    return Chunk(before, places[-1] if places else before, places, parts, venues, b"".join(parts))
 
 
 async def _until_gone(receive: Receive, client: Client) -> None:

@@ -6,7 +6,7 @@ from rekt.dashboard.book import Book
 from rekt.dashboard.numbers import Numbers
 from rekt.fields import DAY, HOUR
 from rekt.model import Window
-from rekt.stats.coverage import CLOSED_MS, coverage
+from rekt.stats.coverage import CLOSED_MS, Traits, coverage
 from rekt.stats.summary import to_record
 
 
@@ -38,8 +38,9 @@ async def metrics(numbers: Numbers, clients: int) -> str:
         ticks = _family("rekt_canary_age_seconds", "gauge", "Since the last sign of life.")
         for venue in book.venues() or to_record(source.traits):
             spans = [span for span in book.alive(Window(now - DAY, now + CLOSED_MS)) if span.venue == venue]
+            canary_ms = source.traits.get(venue, Traits()).canary_ms
             for label, length in (("1h", HOUR), ("24h", DAY)):
-                share = coverage(spans, Window(now - length, now), now)
+                share = coverage(spans, Window(now - length, now), now, canary_ms)
                 lines.append(f'rekt_coverage_ratio{{venue="{_label(venue)}",window="{label}"}} {share:.6f}')
             if spans:
                 age = max(0.0, (now - max(span.end_ms for span in spans)) / 1000)

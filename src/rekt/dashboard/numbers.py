@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,18 +21,20 @@ from rekt.fields import DAY, HOUR, iso_ms, money
 from rekt.model import Bucket, HourSummary, Window
 from rekt.objects import gap_object, hour_object, largest_object, quality_object, tally_object
 from rekt.stats import coverage as proof
+from rekt.stats.basis import Kind, sentences
 from rekt.stats.coverage import Traits
 from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
-from rekt.stats.summary import ENOUGH, added_up, summarise, to_record
+from rekt.stats.summary import ENOUGH, added_up, recorded, summarise, to_record
 from rekt.store import Alive
 
 log = logging.getLogger("rekt.dashboard")
 
 KEPT_S = 1.0  # so long an answer is given again
 KEPT_ANSWERS = 500
+_USUAL = Traits()
 encode = msgspec.json.encode
 Object = dict[str, Any]
 
@@ -86,28 +88,38 @@ class Numbers:
             held = self._kept[key] = (now + seconds, asyncio.ensure_future(_run(make)))
         return await asyncio.shield(held[1])
 
-    async def summary(self, window: Window) -> HourSummary:
-        """The numbers of a window."""
-        now = self.source.clock_ms()
-        return await self.shelf.ask(lambda book: summarise(book, window, now, traits=self.source.traits))
+    async def knows(self, venue: str) -> bool:
+        """Whether a venue of this name is in the ledger, or could be."""
+        return venue in self.source.traits or venue in await self.shelf.ask(lambda book: book.venues())
 
-    async def quality(self, window: Window, key: object) -> Object:
+    async def summary(self, window: Window, venue: str | None = None) -> HourSummary:
+        """The numbers of a window, or of one venue in it."""
+        now, traits, among = self.source.clock_ms(), self.source.traits, _among(venue)
+        return await self.shelf.ask(lambda book: summarise(book, window, now, traits=traits, venues=among))
+
+    async def quality(self, window: Window, key: object, venue: str | None = None) -> Object:
         """How well a window was recorded. It looks at each event: what took long is kept for long."""
+        key, among = (key, venue), _among(venue)
         held = self._qualities.get(key)
         began = time.monotonic()
         if held is None or began >= held[0]:
-            found = await self.shelf.ask(lambda book: quality_object(quality(book, window)))
+            found = await self.shelf.ask(
+                lambda book: quality_object(quality(book, window, self.source.traits, among))
+            )
             took = time.monotonic() - began
             held = self._qualities[key] = (time.monotonic() + max(KEPT_S, 50 * took), found)
             if len(self._qualities) > KEPT_ANSWERS:
                 self._qualities = {key: held}
         return held[1]
 
-    async def hour(self, window: Window, key: object) -> Object:
+    async def hour(self, window: Window, key: object, venue: str | None = None) -> Object:
         """The object *hour*, with how well it was recorded."""
-        return {**hour_object(await self.summary(window)), **await self.quality(window, key)}
+        numbers = hour_object(await self.summary(window, venue))
+        return {**numbers, **await self.quality(window, key, venue)}
 
-    async def summary_json(self, hour: int | None, length: int | None, full: bool) -> bytes:
+    async def summary_json(
+        self, hour: int | None, length: int | None, full: bool, venue: str | None = None
+    ) -> bytes:
         """The object *hour*: of the hour asked for, of the time up to now, or of the hour that ended last."""
 
         async def make() -> bytes:
@@ -119,9 +131,11 @@ class Numbers:
             else:
                 window = Window(now - now % HOUR - HOUR, now - now % HOUR)
             key = length if hour is None and length is not None else window
-            return encode(await self.hour(window, key) if full else hour_object(await self.summary(window)))
+            if full:
+                return encode(await self.hour(window, key, venue))
+            return encode(hour_object(await self.summary(window, venue)))
 
-        return await self.kept(("summary", hour, length, full), make)
+        return await self.kept(("summary", hour, length, full, venue), make)
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""
@@ -135,24 +149,25 @@ class Numbers:
 
         return await self.shelf.ask(look)
 
-    async def buckets(self, window: Window, step: int) -> bytes:
+    async def buckets(self, window: Window, step: int, venue: str | None = None) -> bytes:
         """The steps of a window, with coverage, gaps, and the largest of each where they are whole hours."""
-        now = self.source.clock_ms()
+        now, traits = self.source.clock_ms(), self.source.traits
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.traits)
+            alive = _alive(book, window, traits, venue)
             steps = series(
-                book, window, step, now, alive, largest=step >= HOUR and window.end - window.start <= 8 * DAY
-            )
-            gaps = _gaps(book, window, now, alive)
+                book, window, step, now, alive, traits=traits, venues=_among(venue),
+                largest=step >= HOUR and window.end - window.start <= 8 * DAY,
+            )  # fmt: skip
+            gaps = _gaps(book, window, now, alive, traits)
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "step_seconds": step // 1000,
                 "items": [_step(one) for one in steps], "gaps": gaps,
             })  # fmt: skip
 
-        return await self.kept(("buckets", window, step), lambda: self.shelf.ask(look))
+        return await self.kept(("buckets", window, step, venue), lambda: self.shelf.ask(look))
 
-    async def symbols(self, length: int) -> bytes:
+    async def symbols(self, length: int, venue: str | None = None) -> bytes:
         """Each symbol of the time up to now, with where it stands among its own last 30 days."""
         history = self._history
 
@@ -162,43 +177,53 @@ class Numbers:
             sides: dict[Key, dict[str, list[int]]] = {}
             unknown: dict[Key, int] = {}
             for bucket in added_up(book, window):
+                if venue not in (None, bucket.venue):
+                    continue
                 key = (bucket.venue, bucket.symbol)
                 entry = sides.setdefault(key, {"long": [0, 0], "short": [0, 0]})[bucket.side]
                 entry[0] += bucket.count
                 entry[1] += bucket.total
                 unknown[key] = unknown.get(key, 0) + bucket.unknown_count
             totals = {key: own["long"][1] + own["short"][1] for key, own in sides.items()}
-            alive = _alive(book, window, self.source.traits)
-            recorded = min((proof.coverage(spans, window, now) for spans in alive.values()), default=0.0)
-            normals = history.normals(totals, length // HOUR) if history and recorded >= ENOUGH else {}
+            whole = {
+                name
+                for name, spans in _alive(book, window, self.source.traits, venue).items()
+                if proof.coverage(spans, window, now, self._canary_ms(name)) >= ENOUGH
+            }
+            judged = {key: total for key, total in totals.items() if key[0] in whole}
+            normals = history.normals(judged, length // HOUR) if history else {}
             items = [_symbol(key, sides[key], unknown[key], normals.get(key)) for key in _ranked(totals)]
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "items": items,
             })  # fmt: skip
 
-        return await self.kept(("symbols", length, history), lambda: self.shelf.ask(look), 2.0)
+        return await self.kept(("symbols", length, history, venue), lambda: self.shelf.ask(look), 2.0)
 
-    async def coverage(self, window: Window, key: object) -> bytes:
-        """What of a window was proved to be received, by venue, and the gaps."""
-        now = self.source.clock_ms()
+    async def coverage(self, window: Window, key: object, venue: str | None = None) -> bytes:
+        """What of a window was proved to be received, by venue, the gaps, and what the venues' figures rest on."""
+        now, traits = self.source.clock_ms(), self.source.traits
 
         def look(book: Book) -> bytes:
-            alive = _alive(book, window, self.source.traits)
+            alive = _alive(book, window, traits, venue)
+            kinds = {name: Kind(name, *traits.get(name, _USUAL)[2:4]) for name in sorted(alive)}
             venues: list[Object] = [
                 {
-                    "venue": venue,
-                    "coverage": proof.coverage(spans, window, now),
-                    "last_tick": iso_ms(max(span.end_ms for span in spans)) if spans else None,
+                    "venue": name,
+                    "coverage": proof.coverage(alive[name], window, now, self._canary_ms(name)),
+                    "last_tick": iso_ms(max(span.end_ms for span in alive[name])) if alive[name] else None,
+                    "canary_seconds": self._canary_ms(name) / 1000,
+                    "basis": sentences([kind]),
                 }
-                for venue, spans in sorted(alive.items())
+                for name, kind in kinds.items()
             ]
             return encode({
                 "from": iso_ms(window.start), "to": iso_ms(window.end),
-                "coverage": min((venue["coverage"] for venue in venues), default=0.0), "venues": venues,
-                "gaps": _gaps(book, window, now, alive),
+                "coverage": min((one["coverage"] for one in venues), default=0.0), "venues": venues,
+                "basis": sentences(list(kinds.values())),
+                "gaps": _gaps(book, window, now, alive, traits),
             })  # fmt: skip
 
-        return await self.kept(("coverage", key), lambda: self.shelf.ask(look))
+        return await self.kept(("coverage", key, venue), lambda: self.shelf.ask(look))
 
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""
@@ -239,8 +264,11 @@ class Numbers:
             history.add(await self.shelf.ask(partial(_by_symbol, day)))
             await asyncio.sleep(0.02)
         window = Window(history.start, history.end)
-        history.prove(await self.shelf.ask(lambda book: _alive(book, window, self.source.traits)))
+        history.prove(await self.shelf.ask(lambda book: _spans(book, window, book.venues())))
         return history
+
+    def _canary_ms(self, venue: str) -> int:
+        return self.source.traits.get(venue, _USUAL).canary_ms
 
 
 def _by_symbol(window: Window, book: Book) -> list[Bucket]:
@@ -251,21 +279,37 @@ async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:
     return await make()
 
 
-def _alive(book: Book, window: Window, traits: Mapping[str, Traits]) -> dict[str, list[Alive]]:
-    spans: dict[str, list[Alive]] = {venue: [] for venue in book.venues() or to_record(traits)}
+def _among(venue: str | None) -> list[str] | None:
+    return None if venue is None else [venue]
+
+
+def _alive(
+    book: Book, window: Window, traits: Mapping[str, Traits], venue: str | None = None
+) -> dict[str, list[Alive]]:
+    """The spans of the venues that were recorded in a window, or of one of them."""
+    names = recorded(book, window) or to_record(traits)
+    return _spans(book, window, [name for name in names if venue in (None, name)])
+
+
+def _spans(book: Book, window: Window, venues: Iterable[str]) -> dict[str, list[Alive]]:
+    spans: dict[str, list[Alive]] = {venue: [] for venue in venues}
     for span in book.alive(Window(window.start - proof.CLOSED_MS, window.end + proof.CLOSED_MS)):
-        spans.setdefault(span.venue, []).append(span)
+        if span.venue in spans:
+            spans[span.venue].append(span)
     return spans
 
 
-def _gaps(book: Book, window: Window, now: int, alive: Mapping[str, list[Alive]]) -> list[Object]:
+def _gaps(
+    book: Book, window: Window, now: int, alive: Mapping[str, list[Alive]], traits: Mapping[str, Traits]
+) -> list[Object]:
     if window.start >= now:
         return []
     connections = book.connections(window)
     found = []
     for venue, spans in alive.items():
         before = book.alive_before(venue, window.start + 1)
-        found += proof.gaps(venue, spans, before, connections, window, now)
+        canary_ms = traits.get(venue, _USUAL).canary_ms
+        found += proof.gaps(venue, spans, before, connections, window, now, canary_ms)
     return [gap_object(gap) for gap in sorted(found)]
 
 

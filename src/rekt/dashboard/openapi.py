@@ -109,7 +109,10 @@ SCHEMAS: Mapping[str, Schema] = {
     ),
     "Coverage": _object(
         from_=TIME, to=TIME, coverage=SHARE,
-        venues=_list(_object(venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME)), gaps=_list(_ref("Gap")),
+        venues=_list(_object(
+            venue=TEXT, coverage=SHARE, last_tick=OPTIONAL_TIME, canary_seconds=NUMBER, basis=_list(TEXT),
+        )),
+        basis=_list(TEXT), gaps=_list(_ref("Gap")),
     ),
     "Status": _object(
         runs=COUNT,
@@ -179,9 +182,10 @@ def document(endpoints: Iterable[Described], version: str) -> Schema:
             "title": "rekt",
             "version": version,
             "description": "Liquidations and what they add up to. Amounts are decimal strings, times ISO 8601 in UTC; "
-            "null is unknown. Totals are a lower bound: the venue does not tell all. Live events: "
+            "null is unknown. Totals are a lower bound: most venues don't tell all; `by_venue` tells what each leaves out "
+            "and which price values its events. Live events: "
             "`/api/v1/stream`, server-sent events named `liquidation` (id: its place in the ledger; resumed by "
-            "`Last-Event-ID`), `hour` (the object Hour) and `status` (the object Status, connections of a day).",
+            "`Last-Event-ID`; `venue` for one venue's alone), `hour` (the object Hour) and `status` (the object Status, connections of a day).",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,

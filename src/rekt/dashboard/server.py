@@ -90,7 +90,7 @@ class Dashboard:
 
 
 class _Stream:
-    """`/stream`: server-sent events, from Last-Event-ID (or `last_event_id`) on."""
+    """`/stream`: server-sent events, from Last-Event-ID (or `last_event_id`) on; of one `venue`, or of all."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -101,12 +101,16 @@ class _Stream:
         if given and not (given.isascii() and given.isdigit() and len(given) <= 18):
             await failed(400, "Last-Event-ID is the id of an event of this stream")(scope, receive, send)
             return
+        venue = request.query_params.get("venue")
         if len(self._live.clients) >= MOST_CLIENTS:
             await failed(429, f"{MOST_CLIENTS} clients listen already", "try again later")(
                 scope, receive, send
             )
             return
         try:
+            if venue is not None and not await self._live.knows(venue):
+                await failed(400, f"no venue is called {venue[:40]!r}")(scope, receive, send)
+                return
             place = await self._live.place(int(given) if given else None)
         except LedgerError as error:
             await failed(503, error.message, error.hint)(scope, receive, send)
@@ -117,7 +121,7 @@ class _Stream:
             (b"x-accel-buffering", b"no"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self._live.listen(place, receive, send)
+        await self._live.listen(place, receive, send, venue)
 
 
 async def _missing(_: Request, __: Exception) -> Response:

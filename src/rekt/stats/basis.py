@@ -8,7 +8,7 @@ whoever shows such totals says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from rekt.model import VenueTally
 
@@ -71,7 +71,20 @@ def limited(sampling: str | None) -> bool:
     return sampling in LIMITED
 
 
-def sentences(venues: Sequence[VenueTally]) -> list[str]:
+class Kind(NamedTuple):
+    """What one venue's events are; None: not known here."""
+
+    venue: str
+    sampling: str | None
+    price_kind: str | None
+
+
+def kinds(venues: Iterable[VenueTally]) -> list[Kind]:
+    """Those of a window's venues."""
+    return [Kind(one.venue, one.sampling, one.price_kind) for one in venues]
+
+
+def sentences(venues: Sequence[Kind]) -> list[str]:
     """What these venues' totals rest on: for one what it tells; for several what differs among them."""
     known = [one for one in venues if one.sampling is not None]
     if not known:

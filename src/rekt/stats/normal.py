@@ -1,7 +1,7 @@
 """Against its normal: where a symbol's total stands among its own totals of the 30 days before. Pure.
 
 A window of n whole hours is compared with the stretches of n hours that end before it, one after the other, of those
-30 days that were recorded (coverage ≥ 0.9 of each of their hours). The percentile is the share of them in which the
+30 days in which its venue was recorded (coverage ≥ 0.9 of each of their hours). The percentile is the share of them in which the
 symbol had less, those of the same total counting half. Below `FEWEST` stretches nothing is said.
 """
 
@@ -19,6 +19,7 @@ from rekt.stats.summary import ENOUGH
 from rekt.store import Alive
 
 REACH: Final = 30 * DAY
+HOURS: Final = REACH // HOUR
 FEWEST: Final = 7
 Key = tuple[str, str]  # venue, symbol
 
@@ -36,7 +37,7 @@ class History:
     def __init__(self, end: int) -> None:
         """`end`: the hour (ms) before which the history lies."""
         self.start, self.end = end - REACH, end
-        self._recorded = bytearray(REACH // HOUR)
+        self._recorded: dict[str, bytearray] = {}  # by venue
         self._dollars: dict[Key, array[float]] = {}
 
     def days(self) -> Iterator[Window]:
@@ -46,10 +47,10 @@ class History:
 
     def add(self, buckets: Iterable[Bucket]) -> None:
         """Take roll-ups by hour and symbol."""
-        blank = array("d", bytes(8 * len(self._recorded)))
+        blank = array("d", bytes(8 * HOURS))
         for bucket in buckets:
             index = (bucket.start - self.start) // HOUR
-            if 0 <= index < len(self._recorded):
+            if 0 <= index < HOURS:
                 key = (bucket.venue, bucket.symbol)
                 hours = self._dollars.get(key)
                 if hours is None:
@@ -58,24 +59,28 @@ class History:
 
     def prove(self, alive: Mapping[str, list[Alive]]) -> None:
         """Take what was recorded: every venue's spans."""
-        stretches = [union(spans) for spans in alive.values()]
-        for index in range(len(self._recorded)):
-            hour = Window(self.start + index * HOUR, self.start + (index + 1) * HOUR)
-            lowest = min((covered(venue, hour) for venue in stretches), default=0)
-            self._recorded[index] = lowest >= ENOUGH * HOUR
+        for venue, spans in alive.items():
+            stretches, found = union(spans), bytearray(HOURS)
+            for index in range(HOURS):
+                hour = Window(self.start + index * HOUR, self.start + (index + 1) * HOUR)
+                found[index] = covered(stretches, hour) >= ENOUGH * HOUR
+            self._recorded[venue] = found
 
     def normals(self, totals: Mapping[Key, int], hours: int) -> dict[Key, Normal]:
         """For each symbol its place, given its total (micro-dollars) over a window of so many hours."""
-        last = len(self._recorded)
-        stretches = [
-            (first, first + hours)
-            for first in range(last - hours, -1, -hours)
-            if all(self._recorded[first : first + hours])
-        ]
-        if len(stretches) < FEWEST:
-            return {}
+        stretches_of = {
+            venue: [
+                (first, first + hours)
+                for first in range(HOURS - hours, -1, -hours)
+                if all(recorded[first : first + hours])
+            ]
+            for venue, recorded in self._recorded.items()
+        }
         found = {}
         for key, total in totals.items():
+            stretches = stretches_of.get(key[0], [])
+            if len(stretches) < FEWEST:
+                continue
             series = self._dollars.get(key)
             own = sorted(sum(series[a:b]) if series else 0.0 for a, b in stretches)
             dollars = total / MICRO

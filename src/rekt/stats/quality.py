@@ -6,8 +6,8 @@ Definitions (docs/semantics.md, docs/reliability.md):
 - missed by all: with two connections a and b, lost(a) × lost(b) / told by both (Lincoln and Petersen's estimate). It
   takes their losses for independent, which a fault at the venue itself is not: a lower bound of what was lost.
 - lag: receive time − event time, in ms.
-- saturation: the venue tells at most one event per symbol and second, so a symbol with events in many seconds running
-  probably had more than were told. Per symbol: the seconds with an event, the longest run of consecutive ones, and the
+- saturation: a venue that tells at most one event per symbol and second (others are not looked at), so a symbol with
+  events in many seconds running probably had more than were told. Per symbol: the seconds with an event, the longest run of consecutive ones, and the
   share of those seconds that lie in runs of at least 3. A symbol is *saturated* when its longest run is 5 or more. It
   is a statement about the feed; no figure is corrected with it.
 """
@@ -15,10 +15,12 @@ Definitions (docs/semantics.md, docs/reliability.md):
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rekt.fields import DAY
 from rekt.model import Delivery, Lag, Loss, Quality, Saturation, Window
+from rekt.stats.basis import limited
+from rekt.stats.coverage import Traits
 from rekt.store import Moment, QualityFacts
 
 RUN = 3  # seconds: so many in a row count as a run
@@ -26,17 +28,36 @@ SATURATED = 5  # seconds: a symbol whose longest run is so long was at the venue
 LONGEST = DAY + 3_600_000  # a longer window's events are not looked at one by one
 
 
-def quality(facts: QualityFacts, window: Window) -> Quality:
-    """How well a window was recorded."""
-    losses = add_up(facts.deliveries(window))
+def quality(
+    facts: QualityFacts,
+    window: Window,
+    traits: Mapping[str, Traits],
+    venues: Collection[str] | None = None,
+) -> Quality:
+    """How well a window was recorded. `venues`: of these alone; then without revisions, which are of all together."""
+    losses = add_up(found for found in facts.deliveries(window) if venues is None or found[0] in venues)
     moments = facts.moments(window) if window.end - window.start <= LONGEST else None
+    if moments is not None and venues is not None:
+        moments = [moment for moment in moments if moment.venue in venues]
     return Quality(
         losses,
-        missed_by_all(losses),
+        _missed(losses),
         lag(moments) if moments else None,
-        saturated(moments) if moments is not None else None,
-        facts.revisions(window),
+        None if moments is None else saturated(m for m in moments if _limited(traits.get(m.venue))),
+        facts.revisions(window) if venues is None else [],
     )
+
+
+def _missed(losses: Sequence[Loss]) -> float | None:
+    """What every connection lost, estimated for each venue by itself: those of two venues tell nothing of another."""
+    names = {loss.venue for loss in losses}
+    found = [missed_by_all([loss for loss in losses if loss.venue == name]) for name in sorted(names)]
+    known = [one for one in found if one is not None]
+    return sum(known) if known else None
+
+
+def _limited(traits: Traits | None) -> bool:
+    return traits is None or traits.sampling is None or limited(traits.sampling)
 
 
 def add_up(deliveries: Iterable[tuple[str, Delivery]]) -> list[Loss]:

@@ -6,12 +6,12 @@ whole minutes or hours, whichever the step needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rekt.fields import DAY, HOUR
 from rekt.model import Largest, Tally, Window
-from rekt.stats.coverage import CANARY_MS, coverage
+from rekt.stats.coverage import Stretch, Traits, coverage
 from rekt.store import Alive, Facts, Scope
 
 MINUTE: Final = 60_000
@@ -44,23 +44,39 @@ def series(
     now_ms: int,
     alive: Mapping[str, Sequence[Alive]],
     *,
+    traits: Mapping[str, Traits],
+    venues: Collection[str] | None = None,
     largest: bool = False,
 ) -> list[Step]:
-    """The steps of a window that consists of whole ones; every step is there, also an empty one."""
+    """The steps of a window that consists of whole ones; every step is there, also an empty one.
+
+    `venues`: of these alone. The coverage of a step is the lowest of the venues recorded in it: those of `alive` with
+    a connection then, or (in a hole) those of the step before.
+    """
     scope: Scope = "minute" if step % HOUR else "hour"
     sums: dict[tuple[int, str], list[int]] = {}
     unknown: dict[int, int] = {}
     for bucket in facts.totals(window, scope):
+        if venues is not None and bucket.venue not in venues:
+            continue
         start = bucket.start // step * step
         entry = sums.setdefault((start, bucket.side), [0, 0])
         entry[0] += bucket.count
         entry[1] += bucket.total
         unknown[start] = unknown.get(start, 0) + bucket.unknown_count
     spans = {venue: sorted(own, key=lambda span: span.start_ms) for venue, own in alive.items()}
+    lives = _lives(facts, window, alive)
     found = []
+    at_work: Collection[str] = alive
     for start in range(window.start, window.end, step):
         part = Window(start, start + step)
-        share = min((_share(own, part, now_ms) for own in spans.values()), default=0.0)
+        if len(alive) > 1:
+            touching = [
+                name for name, own in lives.items() if any(a < part.end and b >= start for a, b in own)
+            ]
+            at_work = touching or at_work
+        shares = [_share(spans[name], part, now_ms, traits.get(name, Traits()).canary_ms) for name in at_work]
+        share = min(shares, default=0.0)
         found.append(
             Step(
                 part,
@@ -68,14 +84,24 @@ def series(
                 Tally(*sums.get((start, "short"), (0, 0))),
                 unknown.get(start, 0),
                 share,
-                facts.largest(part) if largest else None,
+                facts.largest(part, venues) if largest else None,
             )
         )
     return found
 
 
-def _share(spans: Sequence[Alive], part: Window, now_ms: int) -> float:
+def _lives(facts: Facts, window: Window, alive: Collection[str]) -> dict[str, list[Stretch]]:
+    """When each venue had a connection, ms."""
+    found: dict[str, list[Stretch]] = {}
+    for one in facts.connections(window):
+        if one.venue in alive:
+            end = one.closed_us or one.last_frame_us or one.last_canary_us or one.opened_us
+            found.setdefault(one.venue, []).append((one.opened_us // 1000, end // 1000))
+    return found
+
+
+def _share(spans: Sequence[Alive], part: Window, now_ms: int, canary_ms: int) -> float:
     near = [span for span in spans if span.end_ms >= part.start and span.start_ms < part.end]
-    if part.end > now_ms - CANARY_MS:  # the running step: what comes after the last tick is not judged yet
-        near = [span for span in spans if span.end_ms >= part.start - CANARY_MS]
-    return coverage(near, part, now_ms)
+    if part.end > now_ms - canary_ms:  # the running step: what comes after the last tick is not judged yet
+        near = [span for span in spans if span.end_ms >= part.start - canary_ms]
+    return coverage(near, part, now_ms, canary_ms)

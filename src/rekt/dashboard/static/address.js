@@ -1,6 +1,6 @@
 // Everything that is chosen stands in the address, so that a link shows the same.
 
-const DEFAULTS = { min: "0", side: "", symbol: "", range: "24h", window: "24h", sort: "-total", theme: "" };
+const DEFAULTS = { venue: "", min: "0", side: "", symbol: "", range: "24h", window: "24h", sort: "-total", theme: "" };
 const ALLOWED = { side: ["", "long", "short"], range: ["24h", "7d", "30d"], window: ["1h", "4h", "12h", "24h"], theme: ["", "light", "dark"] };
 const watchers = [];
 export const chosen = { ...DEFAULTS };

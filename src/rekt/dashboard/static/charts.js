@@ -2,6 +2,7 @@
 
 import { ask, every } from "./api.js";
 import { chosen, choose, onChoice } from "./address.js";
+import { among, onVenue, several } from "./venues.js";
 import { exact, length, minute, number, percent, shown, usd } from "./format.js";
 
 const STEP = { "24h": "15m", "7d": "1h", "30d": "4h" };
@@ -103,7 +104,7 @@ async function map() {
   const known = symbols.filter((one) => Number(one.total_usd) > 0);
   const named = known.slice(0, 40);
   const rest = known.slice(40);
-  const cells = named.map((one) => ({ id: `${one.venue}/${one.symbol}`, label: one.symbol.length > 16 ? `${one.symbol.slice(0, 15)}…` : one.symbol, value: Number(one.total_usd), share: Number(one.long.total_usd) / Number(one.total_usd), exact: exact(one.total_usd), count: one.count }));
+  const cells = named.map((one) => ({ id: `${one.venue}/${one.symbol}`, venue: one.venue, label: one.symbol.length > 16 ? `${one.symbol.slice(0, 15)}…` : one.symbol, value: Number(one.total_usd), share: Number(one.long.total_usd) / Number(one.total_usd), exact: exact(one.total_usd), count: one.count }));
   if (rest.length) {
     const value = rest.reduce((total, one) => total + Number(one.total_usd), 0);
     const long = rest.reduce((total, one) => total + Number(one.long.total_usd), 0);
@@ -113,7 +114,7 @@ async function map() {
   await Plotly.react("treemap", cells.length ? [{
     type: "treemap", ids: cells.map((cell) => cell.id), labels: cells.map((cell) => plain(cell.label)), parents: cells.map(() => ""), values: cells.map((cell) => cell.value),
     text: cells.map((cell) => `${usd(cell.value)}<br>${percent(cell.share)} long`),
-    hovertext: cells.map((cell) => `<b>${plain(cell.label)}</b><br>${cell.exact}<br>${percent(cell.share)} long<br>${number(cell.count)} liquidations`), hoverinfo: "text",
+    hovertext: cells.map((cell) => `<b>${plain(cell.label)}</b>${cell.venue && several() ? ` ${plain(cell.venue)}` : ""}<br>${cell.exact}<br>${percent(cell.share)} long<br>${number(cell.count)} liquidations`), hoverinfo: "text",
     texttemplate: cells.map((cell) => (cell.value > 0.03 * whole ? "<b>%{label}</b><br>%{text}" : cell.value > 0.008 * whole ? "<b>%{label}</b>" : "")), textfont: { color: colour("--text"), size: 13 }, tiling: { pad: 2 }, pathbar: { visible: false },
     marker: { colors: cells.map((cell) => blend(cell.share)), line: { width: 0 }, pad: { t: 0, l: 0, r: 0, b: 0 } },
   }] : [], layout({ margin: { l: 0, r: 0, t: 0, b: 0 }, xaxis: { visible: false }, yaxis: { visible: false },
@@ -121,9 +122,9 @@ async function map() {
 }
 
 const load = every(15, async () => {
-  const asked = chosen.range;
-  const found = await ask(`buckets?window=${asked}&step=${STEP[asked]}`);
-  if (asked !== chosen.range) return;
+  const asked = `${chosen.range}&step=${STEP[chosen.range]}${among()}`;
+  const found = await ask(`buckets?window=${asked}`);
+  if (asked !== `${chosen.range}&step=${STEP[chosen.range]}${among()}`) return;
   steps = found;
   await drawBars();
 });
@@ -137,6 +138,7 @@ export function start() {
   const mark = () => { for (const input of document.querySelectorAll("#range input")) input.checked = input.value === chosen.range; };
   element("range").addEventListener("change", (change) => choose({ range: change.target.value }));
   onChoice((names) => { if (names.includes("range")) { mark(); load(); } });
+  onVenue(load);
   mark();
   load();
 }

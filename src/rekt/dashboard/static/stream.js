@@ -1,5 +1,7 @@
 // The live stream: resumes where it was after sleep, a restart of the server, or a lost network; nothing comes twice.
 
+import { among, onVenue } from "./venues.js";
+
 const SILENT_MS = 8000; // the server says something every second
 const HIDDEN_MS = 120000; // a page nobody looks at lets go of its connection, and catches up later
 let source = null;
@@ -13,7 +15,7 @@ export const silentFor = () => (heard ? Date.now() - heard : 0);
 
 function open() {
   source?.close();
-  source = new EventSource(`/api/v1/stream${lastId === null ? "" : `?last_event_id=${lastId}`}`);
+  source = new EventSource(`/api/v1/stream?${lastId === null ? "" : `last_event_id=${lastId}`}${among()}`);
   heard = Date.now();
   source.onopen = () => { heard = Date.now(); tell("open", lastId === null); };
   source.onerror = () => { tell("lost"); if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000); };
@@ -28,6 +30,7 @@ function open() {
 
 export function start() {
   open();
+  onVenue(() => { lastId = null; open(); });
   setInterval(() => {
     if (document.hidden) {
       hiddenSince ||= Date.now();

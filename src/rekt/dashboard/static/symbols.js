@@ -5,6 +5,7 @@ import { chosen, choose, onChoice } from "./address.js";
 import { become, both, exact, make, minute, number, percent, share, shown, usd } from "./format.js";
 import { setTypical } from "./tape.js";
 import { drawMap } from "./charts.js";
+import { among, onVenue, several } from "./venues.js";
 
 const SHOWN = 100;
 const body = document.getElementById("symbol-rows");
@@ -23,6 +24,7 @@ function row(one) {
   button.type = "button";
   button.dataset.symbol = one.symbol;
   name.append(button);
+  if (several()) name.append(" ", make("small", "quiet", shown(one.venue)));
   const bar = make("td");
   const inside = make("div", "share");
   share(inside, one.long.total_usd, one.short.total_usd);
@@ -58,25 +60,29 @@ function draw() {
 }
 
 const load = every(5, async () => {
-  const asked = chosen.window;
+  const asked = `${chosen.window}${among()}`;
   const found = await ask(`symbols?window=${asked}`);
-  if (asked !== chosen.window) return;
+  if (asked !== `${chosen.window}${among()}`) return;
   items = found.items;
   setTypical(items);
   draw();
   drawMap(items);
-  document.getElementById("symbols-known").replaceChildren(...items.slice(0, 200).map((one) => { const option = make("option"); option.value = one.symbol; return option; }));
+  document.getElementById("symbols-known").replaceChildren(...[...new Set(items.map((one) => one.symbol))].slice(0, 200).map((symbol) => { const option = make("option"); option.value = symbol; return option; }));
 });
 
 const loadDay = every(20, async () => {
-  const { items: hours } = await ask("buckets?window=24h&step=1h");
+  const asked = among();
+  const { items: hours } = await ask(`buckets?window=24h&step=1h${asked}`);
+  if (asked !== among()) return;
   const found = hours.map((one) => one.largest).filter(Boolean).sort((a, b) => Number(b.notional_usd) - Number(a.notional_usd)).slice(0, 10);
   become(document.getElementById("largest"), (found.length ? found.map((one) => {
     const at = Date.parse(one.trade_time);
     const line = make("li");
     const time = make("time", "", minute(at), both(at));
     time.append(make("span", "", ` · ${one.trade_time.slice(5, 10)}`));
-    line.append(make("span", "name", shown(one.symbol)), make("span", one.side, one.side), make("span", "usd", usd(one.notional_usd), exact(one.notional_usd)), time);
+    const name = make("span", "name", shown(one.symbol));
+    if (several()) name.append(" ", make("small", "quiet", shown(one.venue)));
+    line.append(name, make("span", one.side, one.side), make("span", "usd", usd(one.notional_usd), exact(one.notional_usd)), time);
     return line;
   }) : [make("li", "empty", "No liquidation recorded in the last 24 hours.")]));
 });
@@ -92,6 +98,7 @@ export function start() {
   });
   document.getElementById("window").addEventListener("change", (change) => choose({ window: change.target.value }));
   onChoice((names) => { if (names.includes("sort")) draw(); if (names.includes("window")) { mark(); load(); } });
+  onVenue(() => { load(); loadDay(); });
   const mark = () => { for (const input of document.querySelectorAll("#window input")) input.checked = input.value === chosen.window; };
   mark();
   load();

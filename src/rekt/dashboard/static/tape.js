@@ -7,6 +7,7 @@ import { on } from "./stream.js";
 import { blip } from "./sound.js";
 import { heard } from "./strip.js";
 import { touch } from "./cards.js";
+import { among, onVenue, several } from "./venues.js";
 
 const KEPT = 3000; // events in memory, for filters
 const ROWS = 250; // in the page
@@ -23,13 +24,15 @@ let waiting = []; // came since the last drawing
 let pausedBy = new Set();
 let drawing = 0;
 let drawn = 0;
-let typical = new Map(); // symbol → mean dollars of one liquidation
+let typical = new Map(); // venue and symbol → mean dollars of one liquidation
+const key = (one) => `${one.venue}/${one.symbol}`;
 
 export function setTypical(items) {
-  typical = new Map(items.map((one) => [one.symbol, Number(one.total_usd) / Math.max(one.count, 1)]));
+  typical = new Map(items.map((one) => [key(one), Number(one.total_usd) / Math.max(one.count, 1)]));
 }
 
 function fits(event) {
+  if (chosen.venue && event.venue !== chosen.venue) return false;
   const least = Number(chosen.min);
   if (least && !(Number(event.notional_usd ?? 0) >= least)) return false;
   if (chosen.side && event.side !== chosen.side) return false;
@@ -39,7 +42,7 @@ function fits(event) {
 /** 0 small … 4 huge, against what is usual for the symbol. */
 function size(event) {
   const dollars = Number(event.notional_usd ?? 0);
-  const usual = typical.get(event.symbol) || 20000;
+  const usual = typical.get(key(event)) || 20000;
   const times = dollars / usual;
   if (dollars >= 1e6 || (times >= 10 && dollars >= 1e4)) return 4;
   if (dollars >= 2.5e5 || (times >= 4 && dollars >= 5e3)) return 3;
@@ -55,9 +58,13 @@ function fill(row, event) {
   time.textContent = clock(at);
   time.title = both(at);
   name.textContent = name.title = shown(event.symbol);
+  if (several()) {
+    name.title = `${shown(event.symbol)} at ${shown(event.venue)}`;
+    name.append(" ", make("small", "quiet", shown(event.venue)));
+  }
   side.textContent = event.side;
   dollars.textContent = event.notional_usd === null ? "unknown" : usd(event.notional_usd);
-  dollars.title = `${exact(event.notional_usd)}\n${event.filled_quantity} at ${event.average_price}${counts ? "" : `\n${event.status}: not counted`}`;
+  dollars.title = `${exact(event.notional_usd)}\n${[event.filled_quantity, event.average_price ?? event.price].filter(Boolean).join(" at ")}${counts ? "" : `\n${event.status}: not counted`}`;
   return row;
 }
 
@@ -138,8 +145,9 @@ setInterval(settle, 500);
 
 /** Fill up from the ledger: at first, and whenever the stream could not resume. */
 async function fillUp() {
-  const query = new URLSearchParams({ limit: "250" });
-  const { items } = await ask(`liquidations?${query}`);
+  const asked = among();
+  const { items } = await ask(`liquidations?limit=250${asked}`);
+  if (asked !== among()) return;
   settle();
   const fresh = items.filter(take);
   heard(fresh.slice(0, 100).filter((event) => Date.parse(event.received_at) > now() - 3600000).reverse());
@@ -178,5 +186,6 @@ export function start() {
   list.addEventListener("focusin", () => hold("focus", list.matches(":focus-visible")));
   list.addEventListener("focusout", () => hold("focus", false));
   onChoice((names) => { showChoice(); if (names.some((name) => ["min", "side", "symbol"].includes(name))) { settle(); redraw(); } });
+  onVenue(() => { later = []; events = []; byUid.clear(); redraw(); });
   showChoice();
 }
