@@ -1,7 +1,7 @@
 """credentials.ini and the environment, read once into frozen settings.
 
-    settings = load(None, os.environ, extra={"BINANCE": venue.keys}, launcher_root=checkout(), cwd=Path.cwd())
-    settings.section("BINANCE").text("ws_url")
+    settings = load(None, os.environ, extra={"TOYEX": venue.keys}, launcher_root=checkout(), cwd=Path.cwd())
+    settings.section("TOYEX").text("ws_url")
 
 Which file: `--config`, else `REKT_CONFIG`, else `credentials.ini` in the working directory, beside the launcher, in
 the user's configuration folder; else none, and the defaults hold. Each key can be set by `REKT_<SECTION>_<KEY>`,

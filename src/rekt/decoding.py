@@ -1,6 +1,6 @@
 """What the venues' decoders share: a checked `Liquidation` with its identity, values by contract, bounded gzip. Pure.
 
-Binance's decoder, the busiest, has the same steps written out; these are for the others, and for documents of all.
+The busiest venue's decoder has the same steps written out; these are for the others, and for documents of all.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def step_of(told: object) -> str | None:
 
 
 def lot_step(filters: object) -> str | None:
-    """The same among Binance's filters: stepSize of LOT_SIZE."""
+    """The same among a contract's filters: stepSize of LOT_SIZE."""
     found = filters if isinstance(filters, list) else []
     return next(
         (

@@ -1,7 +1,7 @@
 """Liquidations and hours as data frames: from the ledger, a folder of Parquet files, or a running `rekt serve`.
 
     import rekt
-    rekt.liquidations("2026-07-16", venue="binance")                  # that day, as a pandas frame
+    rekt.liquidations("2026-07-16", side="long")                      # that day, as a pandas frame
     rekt.hours("-7d", "now", frame="polars")                          # each hour of a week
     rekt.liquidations("-1h", source="http://127.0.0.1:8765")          # from a server
     rekt.liquidations("2026-07", "2026-08", source="archive/")        # from exported files

@@ -1,4 +1,4 @@
-"""Adapters by file name: `names("rekt.venues")` lists without importing, `load("rekt.venues", "binance")` imports one.
+"""Adapters by file name: `names("rekt.venues")` lists without importing, `load("rekt.venues", "toyex")` imports one.
 
 A new venue, store or publisher is one new file in its folder; there is no list to edit.
 """

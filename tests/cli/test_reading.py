@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import stat
 import time
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from rekt import app
 from rekt.cli import _common
 from rekt.errors import UsageError
 from rekt.fields import HOUR
-from rekt.model import Suspicion, Window
+from rekt.model import Connection, Feed, Span, Suspicion, Window
 from rekt.pipeline.presence import Presence
 from rekt.store import Batch
 from rekt.stores.sqlite import Ledger, Reader
-from tests.cli.book import NOON, Result, event
+from tests.cli.book import LINEAR, NOON, Result, event
 
 Rekt = Callable[..., Result]
 AT_NOON = ("--hour", "2026-07-16T12")
@@ -285,3 +286,83 @@ def test_merge_of_what_is_not_there(rekt: Rekt, ledger: Path) -> None:
     assert result.code == 2
     assert "there is no ledger at nope.db" in result.err
     assert "rekt run" not in result.err
+
+
+@pytest.fixture
+def two(ledger: Path) -> Path:
+    """The same ledger with another venue in it: recorded for the whole hour, two events, a price of the order only."""
+    book = Ledger(ledger)
+    start, end = NOON - 1000, NOON + HOUR + 60_000
+    life = Connection(
+        "c2",
+        "r1",
+        "bybit",
+        "wss://x",
+        start * 1000,
+        start * 1000,
+        end * 1000,
+        end * 1000,
+        end * 1000,
+        "stopped",
+    )
+    frames = []
+    for seconds in (6, 7):
+        one = event(seconds, "BTCUSDT", "short", 4_000_000_000_000)
+        frames.append((one._replace(feed=Feed("bybit", "linear", "bankruptcy", "all"), average_price=None),))
+    book.append(Batch("r1", frames=list(frames), connections=[life], spans=[Span("c2", start, end)]))
+    book.close()
+    return ledger
+
+
+def test_one_venue_alone(rekt: Rekt, two: Path) -> None:
+    """Numbers, events and how well they were recorded are of the venue that is named; a name nobody knows is refused."""
+    (whole,) = rekt("summary", *AT_NOON, "--json").objects
+    (bybit,) = rekt("summary", *AT_NOON, "--json", "--venue", "bybit").objects
+    (binance,) = rekt("summary", *AT_NOON, "--json", "--venue", "Binance").objects
+    assert (whole["count"], bybit["count"], binance["count"]) == (6, 2, 4)
+    assert (whole["coverage"], bybit["coverage"], binance["coverage"]) == (0.9, 1.0, 0.9)
+    assert {gap["venue"] for gap in binance["gaps"]} == {"binance"}
+    assert bybit["gaps"] == []
+    assert bybit["lag_ms"]["p50"] == 100.0
+    assert [
+        one["count"] for one in rekt("summary", *AT_NOON, "--each", "--json", "--venue", "bybit").objects
+    ] == [2]
+    listed = rekt("liquidations", *AT_NOON, "--json", "--venue", "bybit").objects
+    assert {one["venue"] for one in listed} == {"bybit"}
+    for command in ("summary", "liquidations", "watch"):
+        result = rekt(command, "--venue", "bybitt")
+        assert result.code == 2
+        assert "did you mean bybit?" in result.err
+
+
+def test_several_venues_for_people(rekt: Rekt, two: Path) -> None:
+    """Each has a line with what it rests on, and the page says what is mixed in the totals; rows name their venue."""
+    told = rekt("summary", *AT_NOON).out
+    assert "The largest: BTCUSDT (bybit) short $4.00 M" in told
+    assert re.search(
+        r"^bybit +2 +\$8\.00 M +100 % +every liquidation +the bankruptcy price", told, re.MULTILINE
+    )
+    assert re.search(r"^binance +4 +\$2\.53 M +90 % +the largest per symbol and second", told, re.MULTILINE)
+    assert "90 % of this hour was recorded at the venue that has least of it." in told
+    flat = " ".join(told.split())
+    assert "of mixed sampling. Bybit: every liquidation; Binance: the largest per symbol and second." in flat
+    assert "Prices of mixed kinds. Bybit: the bankruptcy price; Binance: the average fill price." in flat
+    alone = rekt("summary", *AT_NOON, "--venue", "bybit").out
+    assert "Bybit tells every liquidation, at the bankruptcy price." in alone
+    assert "mixed" not in alone
+    rows = rekt("liquidations", *AT_NOON).out.splitlines()
+    assert rows[0].split()[3] == "venue"
+    assert [row.split()[2] for row in rows[1:]] == ["binance"] * 5 + ["bybit"] * 2
+    assert "venue" not in rekt("liquidations", *AT_NOON, "--venue", "bybit").out
+
+
+def test_a_venue_that_tells_all_is_never_at_a_limit(rekt: Rekt, two: Path) -> None:
+    """Seconds in a row are a sign of a limit only where the venue has one."""
+    book = Ledger(two)
+    for name, feed in (("ALL", Feed("bybit", "linear", "bankruptcy", "all")), ("SOME", LINEAR)):
+        many = [event(20 + n, name, "long", 1_000_000)._replace(feed=feed) for n in range(6)]
+        book.append(Batch("r1", frames=[(one,) for one in many]))
+    book.close()
+    (hour,) = rekt("summary", *AT_NOON, "--json").objects
+    assert [one["symbol"] for one in hour["saturated"]][:1] == ["SOME"]
+    assert {one["venue"] for one in hour["saturated"]} == {"binance"}

@@ -368,6 +368,7 @@ def test_the_sound_is_made_when_it_is_wanted(serve: Serve, recorder: Recorder, l
     expect(page.locator("#sound")).to_have_attribute("aria-pressed", "true")
     recorder.event("LONGUSDT", 2_000_000)
     eventually(page, "window.tones.length === 1")
+    page.wait_for_timeout(100)  # within 60 ms of a tone there is no other
     recorder.event("SHORTUSDT", 2_000_000, long=False)
     eventually(page, "window.tones.length === 2")
     long, short = page.evaluate("window.tones")

@@ -6,11 +6,13 @@ import logging
 import os
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
 import pytest
 
+from rekt.config import Section
 from rekt.errors import ConfigError
 from rekt.simulator import simulated
 from rekt.stores.sqlite import Ledger, Reader
@@ -305,5 +307,14 @@ def test_real_and_play_money_are_kept_apart(tmp_path: Path) -> None:
         with running(ledger, exchange):
             pass
         settings = settings_for(ledger, exchange, ws_url="wss://fstream.binancefuture.com/market/stream")
-        with pytest.raises(ConfigError, match="testnet host"):
+        with pytest.raises(ConfigError, match="testnet host") as refused:
             Running(settings).stop()
+        assert refused.value.hint.endswith("change [BINANCE] ws_url")
+    section = Section(
+        "BYBIT", {**settings.section("BYBIT"), "inverse_ws_url": "wss://stream-testnet.bybit.com/v5"}
+    )
+    sections = {**settings.sections, "BYBIT": section, "VENUES": Section("VENUES", {"enabled": "bybit"})}
+    section = Section("BYBIT", {**section, "linear_ws_url": "ws://127.0.0.1:1"})
+    with pytest.raises(ConfigError, match="testnet host") as refused:
+        Running(replace(settings, sections={**sections, "BYBIT": section})).stop()
+    assert refused.value.hint.endswith("change [BYBIT] inverse_ws_url")

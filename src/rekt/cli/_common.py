@@ -197,7 +197,7 @@ def now_ms() -> int:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, as documented.")]
 VenueOption = Annotated[
-    str | None, typer.Option("--venue", metavar="NAME", help="Only this venue, such as bybit.")
+    str | None, typer.Option("--venue", metavar="NAME", help="Only this venue, by its name.")
 ]
 HourOption = Annotated[
     str | None,

@@ -41,7 +41,7 @@ NAMES: Final[Mapping[str, str]] = {
     "vs_day": "against the mean of 24 h, as 34 % above the mean of 23 h",
     "vs_week": "against the mean of 7 days, as twice the mean of 160 h",
     "vs_month": "against the mean of 30 days",
-    "venues": "whose they are, as Binance; of more than three how many they are",
+    "venues": "whose they are: the venue's name, or names; of more than three how many they are",
     "hour": "the hour, as 2026-07-16 12:00 UTC",
     "minutes": "how many minutes of it were recorded",
 }

@@ -1,6 +1,6 @@
 """The dialogue of venues that subscribe by objects: `{"op":"subscribe","args":[{…},…]}`, a text `ping` between.
 
-OKX and Bitget speak it. What an argument may be, and how it is refused, is the scene's; a channel's name is its
+Several venues speak it. What an argument may be, and how it is refused, is the scene's; a channel's name is its
 argument's values joined by spaces, in the order the scene puts them.
 """
 

@@ -60,7 +60,7 @@ class Options:
     """The tape starts once so many connections are subscribed."""
 
     canary_period_s: float | None = None
-    """Seconds between two ticks of a canary that comes seldom (HTX: each 60 s). Unset: the venue's."""
+    """Seconds between two ticks of a canary that comes seldom (once a minute at one). Unset: the venue's."""
     ping_period_s: float | None = None
     """Unset: the venue's (as are the three below)."""
     pong_timeout_s: float | None = None

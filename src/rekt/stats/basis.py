@@ -37,8 +37,8 @@ _AND: Final = " and "  # between the kinds of a venue whose markets differ
 def title(venue: str) -> str:
     """A venue's name as people write it; nothing in it can become an address or a mention.
 
-    >>> title("binance"), title("okx"), title("a.b/@c")
-    ('Binance', 'OKX', 'ABC')
+    >>> title("toyex"), title("toy"), title("a.b/@c")
+    ('Toyex', 'TOY', 'ABC')
     """
     name = "".join(c for c in venue if c.isalnum() or c in "_-")[:20]
     return name.upper() if len(name) <= 3 else name.capitalize()
@@ -47,8 +47,8 @@ def title(venue: str) -> str:
 def titles(venues: Sequence[str], most: int = 3) -> str:
     """Several venues' names in a line; above `most` how many they are. Empty where none is named.
 
-    >>> titles(["binance"]), titles(["bybit", "okx"]), titles(["a", "b", "c", "d"])
-    ('Binance', 'Bybit and OKX', '4 venues')
+    >>> titles(["toyex"]), titles(["toyex", "toy"]), titles(["a", "b", "c", "d"])
+    ('Toyex', 'Toyex and TOY', '4 venues')
     """
     if len(venues) > most:
         return f"{len(venues)} venues"

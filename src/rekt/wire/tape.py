@@ -1,6 +1,6 @@
 """Tapes: every frame as it came, one JSON line each; written while recording (tape_writer.py), read again by replay.
 
-    {"venue":"binance","connection":"<id>","recv_ts":1781483912830.123,"raw":"<the frame's text>"}
+    {"venue":"<name>","connection":"<id>","recv_ts":1781483912830.123,"raw":"<the frame's text>"}
 
 `recv_ts` is the receive time in ms, with the microseconds behind the point. A frame that is no UTF-8 text stands in
 `raw_b64` instead, base64. Where a venue's frames don't tell their market, the line has it as `market`. `read_tape` takes other people's recordings as well: see there.

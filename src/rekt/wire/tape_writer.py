@@ -28,7 +28,7 @@ _log = getLogger(__name__)
 
 
 class TapeWriter:
-    """Writes tapes, a file for each venue, UTC day and run: `binance-2026-07-16-<run>.jsonl.zst`.
+    """Writes tapes, a file for each venue, UTC day and run: `<venue>-2026-07-16-<run>.jsonl.zst`.
 
     A thread packs and writes once a second (sooner if much comes), so that the event loop does not wait for the disk
     and a kill -9 costs a second. Trouble with the disk is logged once and counted in `missing`; recording goes on,

@@ -24,7 +24,9 @@ from rekt.stores.questdb.tables import EVENT, EVENT_KEYS, ORIGINAL, Shape, creat
 log = logging.getLogger("rekt.questdb")
 
 APPLY_S = 3600.0  # a large table's copy may take long to become readable
-VENUE = "binance"  # the only one that the original knew
+# The only venue that the original knew. A fact about its tables, whatever is recorded by default today: the one place
+# besides that default, the venues' own files and their scenes where a venue's name may stand.
+VENUE = "binance"
 
 
 def take_over(sql: Sql, table: str) -> bool:
