@@ -60,6 +60,7 @@ def main() -> None:
         path = Path(folder) / "data" / "ledger.db"
         fill(path)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("REKT_")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # both start from bytecode, as installed
         environment["REKT_DATABASE_PATH"] = str(path)
         ours = [sys.executable, "-m", "rekt", "tweet", "--dry-run", "--json", "--hour", "2026-07-16T12"]
         theirs = [PYTHON, "-c", ORIGINAL]
