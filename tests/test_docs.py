@@ -28,7 +28,6 @@ from rekt.cli.main import main
 from rekt.config import INTERNAL, SECTIONS, known_sections, load, variable
 from rekt.errors import FrameError
 from rekt.model import Lag, Loss, Saturation
-from rekt.pipeline.recorder import UNREACHABLE
 from rekt.simulator.__main__ import parser as simulator_parser
 from rekt.stats.coverage import PROCESS_DOWN, STALL
 from rekt.venue import Notice, Reference, Tick, Venue
@@ -329,25 +328,36 @@ def test_fields_are_explained(name: str, book: Path, capfd: pytest.CaptureFixtur
 
 
 def causes() -> set[str]:
-    """Why connections end, as the source says it: what is given to `Disconnected`, `leave` and `close`."""
-    found = {PROCESS_DOWN, STALL, UNREACHABLE}
+    """Why connections end, as the source says it: what is given to `Disconnected`, `leave`, `close`, and as `cause`."""
+    found = {PROCESS_DOWN, STALL}
     for file in (SOURCE / "wire" / "connection.py", *(SOURCE / "pipeline").glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and node.args:
+        tree = ast.parse(file.read_text("utf-8"))
+        named = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                given = [keyword.value for keyword in node.keywords if keyword.arg == "cause"]
                 called = (
                     node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
                 )
                 if called in {"Disconnected", "leave", "close"}:
-                    found |= strings(node.args[0])
+                    given += node.args[:1]
+                for value in given:
+                    found |= strings(value, named)
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "cause":
-                found |= strings(node.value)
+                found |= strings(node.value, named)
     return found - {"stopped"}
 
 
-def strings(node: ast.expr) -> set[str]:
-    """The texts that an expression may be."""
+def strings(node: ast.expr, named: Mapping[str, ast.expr]) -> set[str]:
+    """The texts that an expression may be; `named`: the constants of its file."""
     if isinstance(node, ast.IfExp):
-        return strings(node.body) | strings(node.orelse)
+        return strings(node.body, named) | strings(node.orelse, named)
+    if isinstance(node, ast.Name) and node.id in named:
+        return strings(named[node.id], {})
     return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from rekt.errors import UsageError
-from rekt.fields import DAY, HOUR, MAX_NUMBER, is_decimal, parse_time
+from rekt.fields import DAY, HOUR, parse_time
 from rekt.model import Window
 from rekt.stats.series import STEPS
 
@@ -74,8 +74,11 @@ def _whole(text: str, _now: int) -> int:
     return int(text)
 
 
+_DOLLARS = r"[0-9]{1,12}(\.[0-9]{1,6})?"
+
+
 def _dollars(text: str, _now: int) -> Decimal:
-    if not is_decimal(text) or Decimal(text) > MAX_NUMBER:
+    if not re.fullmatch(_DOLLARS, text, re.ASCII):
         raise UsageError(f"min_usd must be an amount of dollars, not {text[:40]!r}")
     return Decimal(text)
 
@@ -119,7 +122,7 @@ VENUE = _name("venue", "Only this venue.")
 SYMBOL = _name("symbol", "Only this symbol, as the venue spells it.")
 SIDE = _choice("side", {"long": "long", "short": "short"}, "Only positions of this side.")
 MIN_USD = Parameter(
-    "min_usd", {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"},
+    "min_usd", {"type": "string", "pattern": f"^{_DOLLARS}$"},
     "Only from this notional on; leaves out unknown ones.", _dollars,
 )  # fmt: skip
 LIMIT = Parameter(

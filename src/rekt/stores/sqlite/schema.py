@@ -241,6 +241,7 @@ def _look(path: Path) -> bool:
 
     Never opened past SQLite: closing a plain file would drop the locks this process holds on it.
     """
+    before = _written(path)
     try:
         if path.is_dir():
             raise LedgerError(f"{path} is a folder, not a ledger", hint="name a file under [DATABASE] path")
@@ -260,6 +261,8 @@ def _look(path: Path) -> bool:
             path
         ).exists():  # its writer is just copying the log into it: only through the log it is whole
             return True
+        if _written(path) != before:  # it was, and its writer has gone
+            return _look(path)
         raise failure(error, path, "opening") from error
     except (apsw.Error, OSError) as error:
         raise failure(error, path, "opening") from error
@@ -285,17 +288,26 @@ def _newer(path: Path, version: int) -> LedgerError:
     )
 
 
+def _written(path: Path) -> tuple[int, int] | None:
+    """When a file was written last (ns), and its size; None where there is none."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_mtime_ns, found.st_size
+    return None
+
+
 def _log(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
 def _prove_alone(path: Path) -> bool:
     """Prove a ledger that nobody has open, making nothing beside it; False when somebody opened it meanwhile."""
+    before = _written(path)
     connection = _unlocked(path)
     try:
         _prove(connection, path)
     except (apsw.Error, LedgerError):
-        if _log(path).exists():
+        if _log(path).exists() or _written(path) != before:
             return False
         raise
     finally:
