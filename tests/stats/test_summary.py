@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rekt.model import Connection, Gap, HourSummary, Largest, Liquidation, Mean, Span, Tally, Window
 from rekt.objects import connection_object, hour_object, liquidation_object
 from rekt.stats.coverage import Traits
+from rekt.stats.series import series
 from rekt.stats.summary import recorded, summarise
 from rekt.store import Batch
 from rekt.stores.sqlite import Ledger, Reader
@@ -342,3 +343,31 @@ def test_a_venue_that_is_no_longer_recorded_costs_no_coverage(two: Ledger) -> No
         hour = summarise(reader, Window(START + 3 * HOUR, START + 4 * HOUR), LATER, traits=TRAITS)
     assert hour.coverage == 1.0
     two.close()
+
+
+def test_a_venue_out_of_reach_is_being_recorded_between_its_rows(ledger: Ledger) -> None:
+    """A row every five minutes says that it was tried: minutes between them have no coverage, and later hours not its hole."""
+    ledger.append(recorded_at("binance", START, START + 3 * HOUR))
+    for at in range(START, START + HOUR, 300_000):
+        tried = Connection(
+            f"t{at}", "run", "other", "wss://x", at * 1000, closed_us=at * 1000, cause="unreachable"
+        )
+        ledger.append(Batch("run", connections=[tried]))
+    with Reader(ledger.path) as reader:
+
+        def share(start: int, length: int) -> tuple[list[str], float]:
+            window = Window(START + start, START + start + length)
+            found = summarise(reader, window, LATER, traits=TRAITS)
+            return recorded(reader, window), found.coverage
+
+        assert share(0, HOUR) == (["binance", "other"], 0.0)
+        assert share(61_000, 60_000) == (["binance", "other"], 0.0)
+        assert share(HOUR, HOUR) == (["binance"], 1.0)
+        window = Window(START, START + 2 * HOUR)
+        alive = {
+            name: [one for one in reader.alive(window) if one.venue == name] for name in ("binance", "other")
+        }
+        steps = series(reader, window, 60_000, LATER, alive, traits=TRAITS)
+    assert {step.coverage for step in steps[:56]} == {0.0}
+    assert {step.coverage for step in steps[60:]} == {1.0}
+    ledger.close()

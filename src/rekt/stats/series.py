@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from rekt.fields import DAY, HOUR
 from rekt.model import Largest, Tally, Window
-from rekt.stats.coverage import Stretch, Traits, coverage
+from rekt.stats.coverage import Traits, coverage
+from rekt.stats.summary import at_work
 from rekt.store import Alive, Facts, Scope
 
 MINUTE: Final = 60_000
@@ -65,17 +66,17 @@ def series(
         entry[1] += bucket.total
         unknown[start] = unknown.get(start, 0) + bucket.unknown_count
     spans = {venue: sorted(own, key=lambda span: span.start_ms) for venue, own in alive.items()}
-    lives = _lives(facts, window, alive)
+    lives = {name: own for name, own in at_work(facts, window).items() if name in alive}
     found = []
-    at_work: Collection[str] = alive
+    then: Collection[str] = alive
     for start in range(window.start, window.end, step):
         part = Window(start, start + step)
         if len(alive) > 1:
             touching = [
                 name for name, own in lives.items() if any(a < part.end and b >= start for a, b in own)
             ]
-            at_work = touching or at_work
-        shares = [_share(spans[name], part, now_ms, traits.get(name, Traits()).canary_ms) for name in at_work]
+            then = touching or then
+        shares = [_share(spans[name], part, now_ms, traits.get(name, Traits()).canary_ms) for name in then]
         share = min(shares, default=0.0)
         found.append(
             Step(
@@ -87,16 +88,6 @@ def series(
                 facts.largest(part, venues) if largest else None,
             )
         )
-    return found
-
-
-def _lives(facts: Facts, window: Window, alive: Collection[str]) -> dict[str, list[Stretch]]:
-    """When each venue had a connection, ms."""
-    found: dict[str, list[Stretch]] = {}
-    for one in facts.connections(window):
-        if one.venue in alive:
-            end = one.closed_us or one.last_frame_us or one.last_canary_us or one.opened_us
-            found.setdefault(one.venue, []).append((one.opened_us // 1000, end // 1000))
     return found
 
 

@@ -13,11 +13,12 @@ from typing import Final
 
 from rekt.fields import DAY, HOUR
 from rekt.model import Bucket, Gap, HourSummary, Mean, Tally, VenueTally, Window
-from rekt.stats.coverage import CLOSED_MS, Traits, coverage, covered, final, gaps, union
+from rekt.stats.coverage import CLOSED_MS, Stretch, Traits, coverage, covered, final, gaps, joined, union
 from rekt.store import Alive, Facts
 
 ENOUGH: Final = 0.9  # an hour of less coverage is compared with nothing
 WEEK: Final = 7 * DAY
+PAUSE_MS: Final = 330_000  # rows of one venue no farther apart: it was being recorded between them
 _BRIEF: Final = 8 * DAY  # a window up to this length is read as one state
 
 
@@ -115,13 +116,33 @@ def recorded(facts: Facts, window: Window) -> list[str]:
     """
     if len(known := facts.venues()) < 2:
         return known
-    touching = {connection.venue for connection in facts.connections(window)}
+    touching = set(at_work(facts, window))
     if not touching:
         before = [last for name in known if (last := facts.alive_before(name, window.start)) is not None]
         if before:
             end = max(one.end_ms for one in before)
             touching = {one.venue for one in before if one.end_ms >= end - CLOSED_MS}
     return sorted(touching) or known
+
+
+def at_work(facts: Facts, window: Window) -> dict[str, list[Stretch]]:
+    """When each venue was being recorded, as far as it touches a window: its connections' lives, joined over pauses.
+
+    One that can't be reached has a row now and then (every five minutes) and nothing between: it is at work all the same.
+    """
+    lives: dict[str, list[Stretch]] = {}
+    for one in facts.connections(Window(window.start - PAUSE_MS, window.end + PAUSE_MS)):
+        end = one.closed_us or one.last_frame_us or one.last_canary_us or one.opened_us
+        lives.setdefault(one.venue, []).append((one.opened_us // 1000, end // 1000 + PAUSE_MS))
+    found = {
+        venue: [
+            (start, end - PAUSE_MS)
+            for start, end in joined(own)
+            if start < window.end and end - PAUSE_MS >= window.start
+        ]
+        for venue, own in lives.items()
+    }
+    return {venue: own for venue, own in found.items() if own}
 
 
 def to_record(traits: Mapping[str, Traits]) -> list[str]:
