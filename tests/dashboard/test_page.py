@@ -37,6 +37,7 @@ def test_everything_is_painted_from_a_ledger(serve: Serve, books: Books, look: L
     expect(page.locator("#symbol-rows tr").first).to_contain_text("USDT")
     expect(page.locator(ROWS).first).to_be_visible()
     expect(page.locator("#post-text")).to_contain_text("UTC")
+    expect(page.locator("#post-skip")).to_be_hidden()
     assert page.locator(ROWS).count() <= 250
 
 
@@ -281,6 +282,16 @@ def test_the_next_post_is_shown_with_its_picture_and_the_last_outcomes(
     expect(outcome).to_have_count(1)
     expect(outcome).to_contain_text("✗ failed")
     expect(outcome).to_contain_text("the keys are refused")
+
+
+def test_a_post_that_nothing_was_recorded_for_would_not_go_out(
+    serve: Serve, books: Books, look: Look
+) -> None:
+    """Where nothing is recorded the words of the next post are no news: the page says that they would not be posted."""
+    page = look(serve(path=books("empty")).url)
+    expect(page.locator("#post-skip")).to_contain_text(
+        "would not be posted: nothing of the hour was recorded"
+    )
 
 
 def test_posts_without_a_picture_say_why(serve: Serve, recorder: Recorder, look: Look) -> None:

@@ -104,7 +104,7 @@ class Preview:
         if self._past[0] != of:  # what was before an hour does not change with it
             self._past = (of, history(book, hour))
         return compose(
-            hour.summary,
+            hour.summary._replace(final=True),  # would it be posted if the hour ended like this?
             self._posting.templates(),
             terms=self._posting.terms,
             history=self._past[1],

@@ -45,7 +45,10 @@ export function start() {
     const end = Date.parse(post.hour) + 3600000;
     const note = element("post-note");
     note.textContent = `of the hour to ${minute(end)}, as it would read now · ${post.weighted_length} of 280`;
-    note.title = `${both(end)}\n${post.reason ?? ""}`;
+    note.title = both(end);
+    const skip = element("post-skip");
+    skip.hidden = post.would !== "skip";
+    skip.textContent = skip.hidden ? "" : `It would not be posted: ${post.reason}.`;
     show(post);
     become(element("post-outcomes"), post.outcomes.length ? post.outcomes.map(outcome) : [make("li", "empty", "Nothing was posted yet.")]);
   })();
