@@ -319,11 +319,13 @@ def test_focus_and_hover_outlive_what_is_drawn_anew(serve: Serve, books: Books, 
     page = look(serve(path=books("day")).url)
     button = page.locator("#symbol-rows button").nth(2)
     expect(button).to_be_visible()
+    expect(page.locator("#venues .name").first).to_be_attached()
     button.focus()
     page.evaluate("document.querySelector('#venues .name').dataset.mark = 'same'")
     with page.expect_response("**/api/v1/symbols*"):
         pass
     page.wait_for_timeout(1500)
+    expect(page.locator("#venues .name").first).to_have_attribute("data-mark", "same")
     assert page.evaluate("document.activeElement.closest('#symbol-rows') !== null")
     page.keyboard.press("Enter")
     assert "symbol=" in page.url
