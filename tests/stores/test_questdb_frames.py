@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rekt.fields import HOUR
@@ -34,6 +34,19 @@ def test_every_digit_survives_the_double(text: str) -> None:
     """The double and the text beside it give the venue's own digits back, trailing zeros included."""
     columns = rows.numbers(event()._replace(average_price=text))
     assert rows.digits(columns["PRICE"], columns.get("price_text")) == text
+
+
+@given(texts)
+@example("0")
+@example("0.0")
+@example("0.0001")
+@example("0.00009")
+@example("007")
+@example("123456789012345")
+@example("1234567890123456.7")
+def test_text_is_kept_just_where_the_double_is_spelled_otherwise(text: str) -> None:
+    """The quick look at a decimal says the same as spelling its double out."""
+    assert rows.needs_text(text) == (rows.spelled(float(text)) != text)
 
 
 def replay(ledger: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from rekt.model import MICRO, Feed, Liquidation
+from rekt.model import MICRO, Feed, Liquidation, OrderSide
 
 READ = (
     "venue, market, price_kind, sampling, timestamp::long, uid, PAIR, order_side, status, order_price,"
@@ -31,43 +32,68 @@ def digits(number: float | None, text: str | None) -> str | None:
     return None if number is None else spelled(float(number))
 
 
-def symbols(event: Liquidation) -> dict[str, str]:
-    """The columns that are symbols, those that have a value."""
-    venue, market, price_kind, sampling = event.feed
-    found = {
-        "PAIR": event.symbol,
-        "venue": venue,
-        "market": market,
-        "side": event.side,
-        "order_side": event.order_side,
-        "price_kind": price_kind,
-        "sampling": sampling,
+@lru_cache(maxsize=20_000)  # few and the same: a dictionary made for each event costs six times as much
+def _symbols(
+    feed: Feed, symbol: str, order_side: OrderSide, status: str | None, basis: str | None
+) -> dict[str, str | None]:
+    return {
+        "PAIR": symbol,
+        "venue": feed.venue,
+        "market": feed.market,
+        "side": "long" if order_side == "SELL" else "short",
+        "order_side": order_side,
+        "price_kind": feed.price_kind,
+        "sampling": feed.sampling,
+        "status": status,
+        "basis": basis,
     }
-    if event.status is not None:
-        found["status"] = event.status
-    if event.basis is not None:
-        found["basis"] = event.basis
-    return found
+
+
+def needs_text(text: str) -> bool:
+    """Whether a plain decimal is another than the shortest spelling of its double, so that its digits are kept beside.
+
+    Hot path: two decimals of at most 15 digits are never the same double, so one without a needless zero at either end
+    is the shortest spelling, if Python would write it as plain digits.
+
+    >>> needs_text("0.19"), needs_text("0.190"), needs_text("21"), needs_text("0.00001")
+    (False, True, False, True)
+    """
+    if text[-1] == "0" and "." in text:
+        return True
+    if len(text) <= 15 and (text[0] != "0" or (text[:2] == "0." and text[:5] != "0.000")):
+        return False
+    return spelled(float(text)) != text
+
+
+def symbols(event: Liquidation) -> dict[str, str | None]:
+    """The columns that are symbols; shared by events, so not to be changed."""
+    return _symbols(event.feed, event.symbol, event.order_side, event.status, event.basis)
 
 
 def numbers(event: Liquidation) -> dict[str, Any]:
     """The other columns but the times, those that have a value (hot path: plain code, nothing called per column)."""
-    uid = event.uid.hex()
-    found: dict[str, Any] = {"uid": f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:]}"}
-    if (notional := event.notional) is not None:
+    _, _, uid, _, _, _, price, average_price, quantity, filled_quantity, notional, _, _, _ = event
+    hexed = uid.hex()
+    found: dict[str, Any] = {"uid": f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"}
+    if notional is not None:
         found["micros"] = notional
         found["USDVALUE"] = notional / MICRO
-    for text, name, text_name in (
-        (event.average_price, "PRICE", "price_text"),
-        (event.filled_quantity, "QUANTITY", "quantity_text"),
-        (event.price, "order_price", "order_price_text"),
-        (event.quantity, "order_quantity", "order_quantity_text"),
-    ):
-        if text is not None:
-            found[name] = number = float(text)
-            short = repr(number)
-            if (short != text or text.endswith(".0")) and short != text + ".0":  # `spelled` is another
-                found[text_name] = text
+    if average_price is not None:
+        found["PRICE"] = float(average_price)
+        if needs_text(average_price):
+            found["price_text"] = average_price
+    if filled_quantity is not None:
+        found["QUANTITY"] = float(filled_quantity)
+        if needs_text(filled_quantity):
+            found["quantity_text"] = filled_quantity
+    if price is not None:
+        found["order_price"] = float(price)
+        if needs_text(price):
+            found["order_price_text"] = price
+    if quantity is not None:
+        found["order_quantity"] = float(quantity)
+        if needs_text(quantity):
+            found["order_quantity_text"] = quantity
     return found
 
 
@@ -96,4 +122,4 @@ def event(row: list[Any]) -> Liquidation:
 
 def first_table(event: Liquidation) -> bool:
     """Whether it goes to the first table: it counts and has a value."""
-    return event.counts and event.notional is not None
+    return event.notional is not None and event.counts
