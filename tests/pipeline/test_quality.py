@@ -62,6 +62,35 @@ def test_a_connection_that_was_not_there_loses_nothing() -> None:
     assert deliveries.settle(["a"], PATIENCE_S) == []
 
 
+told = st.tuples(
+    st.sampled_from("abc"), st.integers(0, 30), st.sampled_from([("a",), ("a", "b"), ("a", "b", "c")])
+)
+
+
+@given(st.lists(told, max_size=200), st.sets(st.sampled_from("abc")))
+def test_losses_are_those_of_counting_event_by_event(
+    notes: list[tuple[str, int, tuple[str, ...]]], left: set[str]
+) -> None:
+    """However notes of events, hours and living connections are mixed, the sums are those of each event by itself."""
+    deliveries = Deliveries()
+    first: dict[int, tuple[str, ...]] = {}
+    tellers: dict[int, set[str]] = {}
+    for place, (connection, number, alive) in enumerate(notes):
+        deliveries.note(connection, bytes([number]), number % 2 * HOUR, alive, place * 0.01)
+        first.setdefault(number, alive)
+        tellers.setdefault(number, set()).add(connection)
+    expected: dict[tuple[str, int], list[int]] = {}
+    for number, by in tellers.items():
+        witnesses = set(first[number]) & left
+        if len(witnesses | by) > 1:
+            for one in witnesses | by:
+                counts = expected.setdefault((one, number % 2 * HOUR), [0, 0])
+                counts[one not in by] += 1
+    found = deliveries.settle(left, 2 * PATIENCE_S)
+    assert found == [Delivery(*key, *counts) for key, counts in sorted(expected.items())]
+    assert deliveries.settle(left, 9 * PATIENCE_S) == []
+
+
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 400))
 def test_the_estimate_is_lincoln_and_petersen_s(only_a: int, only_b: int, both: int) -> None:
     """With a, b and both told, the estimate of what none told is a × b / both."""
