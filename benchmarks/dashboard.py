@@ -4,7 +4,9 @@
     .venv/bin/python -m benchmarks.dashboard                 # 10 million rows: a few minutes to make, 2 GB in --folder
 
 The ledger is made once and kept in --folder. Events go in through the ledger's own `append`, by a process that stands
-for the recorder; its latency is receipt → durable of each batch. The browser is the system's Chromium, headless.
+for the recorder; its latency is receipt → durable of each batch, with nobody looking, with the page open, and with many
+clients, in turns. The browser is the system's Chromium, headless. Browser and clients stand for other machines, so on
+Linux they get only what recorder and server leave of this one's processors (SCHED_IDLE).
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ import asyncio
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -30,6 +35,7 @@ from rekt.stores.sqlite import Ledger
 from tests.dashboard.scenes import sized
 
 ROOT = Path(__file__).resolve().parents[1]
+ROUND_S = 20.0
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -62,6 +68,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of 1,000 events a second")
     parser.add_argument("--paint", action="store_true", help="only the first paint")
     parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3, help="of the recorder's latency")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     path = given.folder / f"dashboard-{given.rows}.db"
@@ -72,6 +79,7 @@ def main() -> None:
     try:
         url = server.stdout.readline().strip() if server.stdout else ""
         time.sleep(5)  # each symbol's 30 days are read in the background after the start
+        elsewhere()
         with sync_playwright() as playwright:
             chromium = shutil.which("chromium") or "chromium"
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -87,14 +95,23 @@ def main() -> None:
             page.evaluate(WATCH)
             told("event to pixel")
             pixels = event_to_pixel(page, path)
-            told("1,000 events/s, page open")
-            quiet = load(path, 10.0)
+            told("a minute of 1,000 events/s, page open")
             page.evaluate("window.frames = []")
-            loaded = load(path, given.seconds)
+            load(path, given.seconds)
             frames = page.evaluate("window.frames")
+            page.goto("about:blank")
+            rates, shares = [], []
+            for number in range(given.rounds):
+                told(f"recorder's latency, round {number + 1}")
+                nobody = load(path, ROUND_S)
+                page.goto(url)
+                page.wait_for_selector("#treemap svg")
+                opened = load(path, ROUND_S)
+                page.goto("about:blank")
+                crowded, share = with_clients(url, path, given.clients)
+                rates.append((nobody, opened, crowded))
+                shares.append(share)
             browser.close()
-        told(f"{given.clients} clients")
-        crowded = asyncio.run(with_clients(url, path, given.clients))
     finally:
         server.terminate()
         server.wait(15)
@@ -108,12 +125,24 @@ def main() -> None:
         ["event to pixel, p95", f"{percentile(pixels, 95):.0f} ms", "< 250 ms"],
         [f"frames a second over {given.seconds:.0f} s of 1,000 events/s", f"{len(frames) / (sum(frames) / 1000):.0f}", ">= 30"],
         ["longest pause between frames", f"{max(frames):.0f} ms", ""],
-        ["receipt to durable p99: page open, 10 s", f"{quiet['p99_ms']:.2f} ms", ""],
-        [f"… page open, {given.seconds:.0f} s", f"{loaded['p99_ms']:.2f} ms", "unchanged"],
-        ["… no client, 15 s", f"{crowded[0]['p99_ms']:.2f} ms", ""],
-        [f"… {given.clients} live clients, 15 s", f"{crowded[1]['p99_ms']:.2f} ms", "unchanged"],
-        [f"events that {given.clients} clients got of those sent", f"{crowded[2]:.4f}", "1"],
+        *(
+            [f"receipt to durable, {what}: p50 / p99", f"{median(rates, place, 'p50_ms'):.2f} / {median(rates, place, 'p99_ms'):.2f} ms",
+             "unchanged" if place else ""]
+            for place, what in enumerate(("nobody looks", "page open", f"{given.clients} clients"))
+        ),
+        [f"events that {given.clients} clients got of those sent, least", f"{min(shares):.4f}", "1"],
     ])  # fmt: skip
+
+
+def median(rates: Sequence[tuple[dict[str, float], ...]], place: int, figure: str) -> float:
+    """Of the rounds."""
+    return statistics.median(one[place][figure] for one in rates)
+
+
+def elsewhere() -> None:
+    """This process and those that it starts stand for other machines from now on."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def told(step: str) -> None:
@@ -175,9 +204,14 @@ def load(path: Path, seconds: float) -> dict[str, float]:
     return found
 
 
-async def with_clients(url: str, path: Path, count: int) -> tuple[dict[str, float], dict[str, float], float]:
-    """The load without clients and with so many; and the share of events that they got."""
-    alone = await asyncio.to_thread(load, path, 15.0)
+def with_clients(url: str, path: Path, count: int) -> tuple[dict[str, float], float]:
+    """The latency with so many clients, and the share of the events that they got."""
+    with ThreadPoolExecutor(1) as thread:  # the browser's driver has an event loop in this one
+        return thread.submit(lambda: asyncio.run(listened(url, path, count))).result()
+
+
+async def listened(url: str, path: Path, count: int) -> tuple[dict[str, float], float]:
+    """The same, in an event loop."""
     host, port = url.removeprefix("http://").split(":")
     got = [0] * count
 
@@ -194,12 +228,12 @@ async def with_clients(url: str, path: Path, count: int) -> tuple[dict[str, floa
 
     tasks = [asyncio.create_task(client(number)) for number in range(count)]
     await asyncio.sleep(2)
-    crowded = await asyncio.to_thread(load, path, 15.0)
+    found = await asyncio.to_thread(load, path, ROUND_S)
     await asyncio.sleep(8)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return alone, crowded, sum(got) / count / crowded["events"]
+    return found, sum(got) / count / found["events"]
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ QUERY = (
     " WHERE timestamp > now() - 3600000000L"
 )
 _tables = count(1)
-Prepared = tuple[dict[str, str], dict[str, Any], TimestampMicros]
+Prepared = tuple[dict[str, str | None], dict[str, Any], TimestampMicros]
 
 
 def made(number: int) -> list[Liquidation]:
