@@ -119,5 +119,5 @@ class Checkout:
     ) -> subprocess.CompletedProcess[str]:
         """Start the launcher and wait for its end."""
         with self.popen(*arguments, launcher=launcher, variables=variables) as process:
-            output, errors = process.communicate(timeout=55)
+            output, errors = process.communicate(timeout=170)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

@@ -19,6 +19,8 @@ from tests.checkout import ROOT, Checkout, wheel
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 REQUIREMENTS: dict[str, list[str]] = {"run": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 
+pytestmark = pytest.mark.timeout(180)  # packages are installed
+
 
 def locked(group: str) -> dict[str, set[str]]:
     """The versions that a lock gives each package (one for each environment marker)."""
@@ -154,7 +156,7 @@ def test_two_needs_at_once(prepared: Checkout, tmp_path: Path) -> None:
     """Two commands that need a group at once both get it, and only one of them installs."""
     checkout = prepared.copy(tmp_path)
     with checkout.popen("need", "post") as one, checkout.popen("need", "post") as other:
-        outputs = [process.communicate(timeout=55) for process in (one, other)]
+        outputs = [process.communicate(timeout=170) for process in (one, other)]
     assert [output for output, _ in outputs] == ["1.0\n", "1.0\n"], outputs
     assert "".join(errors for _, errors in outputs).count("rekt: installing") == 1
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.checkout import ROOT, Checkout, wheel
 
+pytestmark = pytest.mark.timeout(180)  # packages are installed
+
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, subprocess.CompletedProcess[str]]:

@@ -49,6 +49,7 @@ MODULES = {
         "ruff",
         "schemathesis",
         "trustme",
+        "xdist",
     ),
 }
 """Each group, and the modules that its own requirements bring (looked for where there is no stamp)."""

@@ -121,13 +121,24 @@ def test_again_changes_nothing(archived: Path, rekt: Rekt) -> None:
     assert contents(archived) == before
 
 
-def test_without_a_time_every_recorded_closed_day(folder: Path, rekt: Rekt) -> None:
+def test_without_a_time_every_recorded_closed_day(path: Path, rekt: Rekt) -> None:
     """From the first day with something on up to yesterday; today is not closed and not told."""
+    path.parent.mkdir()
+    today = int(time.time() * 1000) // DAY * DAY
+    opened = today - 3 * DAY + HOUR
+    ledger = Ledger(path)
+    ledger.append(
+        Batch(
+            "run",
+            [(event(1, at=opened),)],
+            connections=[Connection("c", "run", "binance", "x", opened * 1000)],
+        )
+    )
+    ledger.close()
     done = rekt("archive", "--json")
     assert done.code == 0, done.err
     days = [one["day"] for one in done.objects]
-    assert days[:2] == list(DAYS)
-    assert days[-1] == time.strftime("%Y-%m-%d", time.gmtime(time.time() - 86_400))
+    assert days == [time.strftime("%Y-%m-%d", time.gmtime((today - back * DAY) / 1000)) for back in (3, 2, 1)]
     assert {one["result"] for one in done.objects} == {"archived"}
     assert [one["day"] for one in rekt("archive", "list", "--json").objects] == days
 

@@ -159,12 +159,13 @@ Look = Callable[..., Page]
 
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Look]:
-    """Open the page; whatever the console complains of fails the test (lost connections it may mention)."""
+    """Open the page; whatever the console complains of fails the test (a server that ends or is gone it may mention)."""
     complaints: list[str] = []
     contexts = []
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "net::ERR_" not in message.text:
+        gone = "net::ERR_" in message.text or "status of 503" in message.text
+        if message.type in ("error", "warning") and not gone:
             complaints.append(message.text)
 
     def open_page(

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_rolling_windows_add_up_over_the_ragged_ends(day: tuple[Path, httpx.Clie
         events = [liquidation_object(event) for event in reader.liquidations()]
     inside = [one for one in events if got["from"] <= one["trade_time"] < got["to"]]
     assert got["count"] == len(inside) > 0
-    assert round(float(got["total_usd"]), 4) == round(sum(float(one["notional_usd"]) for one in inside), 4)
+    assert Decimal(got["total_usd"]) == sum(Decimal(one["notional_usd"]) for one in inside)
 
 
 def test_pages_stay_right_while_rows_arrive(serve: Serve, recorder: Recorder) -> None:
@@ -216,14 +217,14 @@ def test_the_next_post_has_words_picture_and_what_became_of_the_last(
         box.add(Entry("x", "2026-07-16T12", "words", state="sent", remote_id="7", created_ms=now - 2))
         box.add(Entry("bluesky", "2026-07-16T13", "words", state="failed", reason="refused", created_ms=now))
     served = serve()
-    post = httpx.get(f"{served.url}/api/v1/post").json()
+    post = httpx.get(f"{served.url}/api/v1/post", timeout=60).json()
     assert "123,456" in post["text"]
     assert "$123k" in post["picture_alt"]
     assert [(one["service"], one["key"], one["state"], one["reason"]) for one in post["outcomes"]] == [
         ("bluesky", "2026-07-16T13", "failed", "refused"),
         ("x", "2026-07-16T12", "sent", None),
     ]
-    answer = httpx.get(served.url + post["picture"], timeout=30)
+    answer = httpx.get(served.url + post["picture"], timeout=60)
     assert answer.headers["content-type"] == "image/png"
     assert answer.content.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", answer.content[16:24]) == (1200, 675)
@@ -233,7 +234,7 @@ def test_posts_without_a_picture_say_so(serve: Serve, recorder: Recorder) -> Non
     """Where [POST] picture is no, the object says it, and the address answers 404 in the same words."""
     recorder.event()
     served = serve(REKT_POST_PICTURE="no")
-    post = httpx.get(f"{served.url}/api/v1/post").json()
+    post = httpx.get(f"{served.url}/api/v1/post", timeout=60).json()
     assert post["picture"] is None
     assert "[POST] picture" in post["picture_lacking"]
     answer = httpx.get(f"{served.url}/api/v1/post.png")
@@ -249,7 +250,7 @@ def test_without_the_group_post_the_picture_is_told_to_be_missing(
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "sitecustomize.py").write_text(WITHOUT)
     served = serve(PYTHONPATH=str(tmp_path / "without"))
-    post = httpx.get(f"{served.url}/api/v1/post").json()
+    post = httpx.get(f"{served.url}/api/v1/post", timeout=60).json()
     assert "123,456" in post["text"]
     assert post["picture"] is None
     assert "not installed" in post["picture_lacking"]

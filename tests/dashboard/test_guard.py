@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from rekt.dashboard.guard import COOKIE, Rate
+from rekt.dashboard.guard import COOKIE, Guard, Rate
 from tests.dashboard.conftest import Recorder, Served
 
 Serve = Callable[..., Served]
@@ -27,6 +29,34 @@ def test_a_name_that_is_not_ours_is_refused(serve: Serve, recorder: Recorder, ho
     assert httpx.get(f"{url}/api/v1/status", headers={"Host": host}).status_code == 421
     assert httpx.get(f"{url}/api/v1/status", headers={"Host": "localhost:8765"}).status_code == 200
     assert httpx.get(f"{url}/api/v1/status", headers={"Host": "[::1]:1"}).status_code == 200
+
+
+def test_a_request_that_the_end_cuts_off_is_told_so() -> None:
+    """Where the server ends before an answer is begun, the answer is 503, not a fault with a traceback."""
+
+    async def asked() -> list[Any]:
+        began, sent = asyncio.Event(), []
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            began.set()
+            await asyncio.sleep(60)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+        task = asyncio.create_task(Guard(slow, token=None)(scope, receive, send))
+        await began.wait()
+        task.cancel()
+        await task
+        return sent
+
+    start, body = asyncio.run(asked())
+    assert start["status"] == 503
+    assert b"the server is ending" in body["body"]
 
 
 def test_an_open_address_needs_a_token(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ def test_focus_and_hover_outlive_what_is_drawn_anew(serve: Serve, books: Books, 
     page = look(serve(path=books("day")).url)
     button = page.locator("#symbol-rows button").nth(2)
     expect(button).to_be_visible()
-    expect(page.locator("#venues .name").first).to_be_attached()
+    expect(page.locator("#venues")).to_contain_text("day")  # all that the strip tells is there
     button.focus()
     page.evaluate("document.querySelector('#venues .name').dataset.mark = 'same'")
     with page.expect_response("**/api/v1/symbols*"):

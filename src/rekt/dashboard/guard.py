@@ -6,6 +6,7 @@ The token comes as `Authorization: Bearer …`, or as a cookie that /login sets.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -91,8 +92,21 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            refusal = self._refusal(scope)
-            await (refusal or self._app)(scope, receive, _strict(send))
+            begun = False
+
+            async def answer(message: Message) -> None:
+                nonlocal begun
+                begun = True
+                await strict(message)
+
+            strict = _strict(send)
+            try:
+                await (self._refusal(scope) or self._app)(scope, receive, answer)
+            except (
+                asyncio.CancelledError
+            ):  # the server ends and did not wait any longer: no fault to be told as one
+                if not begun:
+                    await failed(503, "the server is ending", "ask again")(scope, receive, strict)
         elif scope["type"] == "lifespan":
             await self._app(scope, receive, send)
 
