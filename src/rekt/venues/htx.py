@@ -60,7 +60,7 @@ class _Event(msgspec.Struct, gc=False):
     offset: str
     volume: msgspec.Raw
     price: msgspec.Raw
-    created_at: int
+    created_at: msgspec.Raw
     amount: msgspec.Raw
     trade_turnover: msgspec.Raw = msgspec.Raw()
 
@@ -154,7 +154,7 @@ def _event(event: _Event, time: int, received_us: int, reference: Reference) -> 
         received_us,
         symbol=symbol,
         order_side=_ORDER[event.direction],
-        trade_time=event.created_at,
+        trade_time=_decode_time(event.created_at),
         quantity=digits(event.amount if linear else event.volume),
         price=digits(event.price),
         event_time=time,
