@@ -164,6 +164,24 @@ def test_an_announced_shutdown_is_followed(tmp_path: Path) -> None:
         assert until(recorder.alive)
 
 
+def test_an_announced_shutdown_of_all_leaves_no_hole(tmp_path: Path) -> None:
+    """Told on every connection at once: each goes on until its successor delivers."""
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, connections=2) as recorder,
+    ):
+        assert until(lambda: [link.proved.is_set() for link in recorder.links()] == [True, True])
+        assert len(exchange.fault("shutdown")) == 2
+        assert until(lambda: len([life for life in exchange.connections if life.closed_ms]) == 2)
+    found = recorder.connections()
+    assert [one.cause for one in found[:2]] == ["renewed", "renewed"]
+    for old, new in zip(found[:2], found[2:], strict=True):
+        assert old.closed_us is not None
+        assert new.last_canary_us is not None
+        assert new.first_frame_us is not None
+        assert new.first_frame_us < old.closed_us
+
+
 def test_renewal_leaves_no_hole(tmp_path: Path) -> None:
     """Before the venue cuts a connection the next one delivers: no event is missed, the spans overlap."""
     with (

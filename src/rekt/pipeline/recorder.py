@@ -45,6 +45,7 @@ MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why
 UNREACHABLE = "unreachable"
 REFUSED = "refused"  # a subscription was
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
+LEAVING_S = 5.0  # a connection whose end was announced gets its successor; tried again so soon
 KEPT_REFUSALS = 20
 KINDS = 100  # of bad frames are told
 
@@ -317,8 +318,8 @@ class Recorder:
             ):  # its canary would prove what is not sent
                 link.leave(REFUSED)
         elif notice.kind == "reconnect":
-            log.info("%s: %s; connecting anew", self.venue.name, notice.text)
-            link.leave("cut")
+            log.info("%s: %s; opening its successor", self.venue.name, notice.text)
+            link.announce()  # left only then: the venue may tell all connections at once
 
     # -- connections -----------------------------------------------------------------------------------------------
 
@@ -341,11 +342,13 @@ class Recorder:
             renew_at = loop.time() + renew_s
             while not link.ended.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(link.ended.wait(), max(renew_at - loop.time(), 0.0))
-                    break
+                    await asyncio.wait_for(link.turned.wait(), max(renew_at - loop.time(), 0.0))
+                    if link.ended.is_set():
+                        break
+                    link.turned.clear()
                 successor = await self._renewal(part)
                 if successor is None:
-                    renew_at = loop.time() + min(60.0, self._renew_s / 10)
+                    renew_at = loop.time() + min(LEAVING_S if link.leaving else 60.0, self._renew_s / 10)
                     continue
                 await link.close("renewed")
                 log.info("%s: renewed a connection before the venue cuts it", self.venue.name)
