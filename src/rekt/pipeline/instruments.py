@@ -28,20 +28,22 @@ async def refresh(
 ) -> None:
     """Read the venue's documents. Raises RektError when one can't be had; what the others say is kept all the same.
 
-    `listed` takes what each document lists now, by its address; what one that can't be had listed before stays.
+    `listed` takes what each document lists now, by its address; what one that can't be had listed before stays. One
+    that lists nothing we can read counts as such: that no contract trades any more is the unlikelier reason.
     """
     failed: RektError | None = None
     for document in venue.documents(settings):
         try:
             found = await _read(document, fetch)
+            if not found:
+                raise RestError(f"the list at {document.url} has no contract that can be read")
         except RektError as error:
             failed = error
             continue
         if listed is not None:
             listed[document.url] = found
-        if found:
-            reference.instruments.update((instrument.symbol, instrument) for instrument in found)
-            committer.put(Change(instruments=tuple(found)))
+        reference.instruments.update((instrument.symbol, instrument) for instrument in found)
+        committer.put(Change(instruments=tuple(found)))
     if failed is not None:
         raise failed
 

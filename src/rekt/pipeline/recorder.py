@@ -538,6 +538,7 @@ class Recorder:
         backoff = Backoff(first_s=2.0, cap_s=60.0)
         while True:
             self._unknown.clear()
+            again_s: float | None = None
             try:
                 await refresh(
                     self.venue, self._settings, self._reference, self._committer, self._fetch, self._listed
@@ -550,17 +551,24 @@ class Recorder:
                         self.venue.name,
                         error.message,
                     )
-                await asyncio.sleep(backoff.delay_s())
-                continue
-            trouble = None
-            backoff.reset()
-            self._subscribe(chain.from_iterable(self._listed.values()))
+                again_s = backoff.delay_s()
+            else:
+                trouble = None
+                backoff.reset()
+            # One document that can't be had holds up nothing that the others tell.
+            whole = len(self._listed) == len(self.venue.documents(self._settings))
+            self._subscribe(
+                chain.from_iterable(self._listed.values()) if whole else self._reference.instruments.values()
+            )
             await asyncio.sleep(FLUSH_S)  # events that came before the documents are durable by then
             try:
                 await self._settle()
             except RektError as error:  # a ledger in trouble: values wait, recording does not
                 log.warning("%s: values could not be settled yet: %s", self.venue.name, error.message)
                 self._has_unsettled = True
+            if again_s is not None:
+                await asyncio.sleep(again_s)
+                continue
             await asyncio.sleep(UNKNOWN_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._unknown.wait(), REFRESH_S)
