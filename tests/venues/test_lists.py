@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,19 @@ from tests.pipeline.service import Running, until
 from tests.venues.pointed import environ
 
 TOPICS = {"bybit": "allLiquidation.", "kraken": "trade ", "dydx": "v4_trades "}
-COINS = {"bybit": ("ETHUSDT", "SOLUSDT"), "kraken": ("PF_ETHUSD", "PF_SOLUSD"), "dydx": ("ETH-USD", "SOL-USD")}
+COINS = {
+    "bybit": ("ETHUSDT", "SOLUSDT"),
+    "kraken": ("PF_ETHUSD", "PF_SOLUSD"),
+    "dydx": ("ETH-USD", "SOL-USD"),
+}
 
 
 @pytest.fixture(params=sorted(TOPICS))
-def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A venue that is subscribed symbol by symbol, its lists read again each moment."""
     monkeypatch.setattr(recorder, "REFRESH_S", 0.2)
     monkeypatch.setattr(recorder, "UNKNOWN_S", 0.1)
-    yield str(request.param)
+    return str(request.param)
 
 
 def started(name: str, exchange: SimulatorThread, ledger: Path) -> Running:

@@ -100,7 +100,7 @@ class Htx(Venue):
     canary = "funding_rate of BTC-USDT and BTC-USD, each 60 s"
     limits = "each ping (5 s) answered with its token, or cut at about 30 s"
     unconfirmed = (
-        "the side: argued from direction and offset, not measured; `venues check` sets it against the mark price",
+        "the side: argued from direction and offset, not measured; `sides` tells, recorded beside a venue that tells bitcoin's price",
         "whether more than one event per contract and second is told",
         "whether the coin swaps' stream is alive: its funding rate tells",
     )
