@@ -139,6 +139,7 @@ class Venue(Protocol):
     settle_s: float = 3.0  # events of an hour come at most so long after its end
     life_s: float = 86_400.0  # the venue cuts a connection after so long
     apart_s: float = 0.5  # between the openings of two connections: the venue's limit
+    openings: tuple[int, float] | None = None  # at most so many in so many seconds, where it limits that too
     testnet_hosts: frozenset[str] = frozenset()  # hosts whose events are play money
     # For people (`rekt venues`): one line each.
     canary: str = ""

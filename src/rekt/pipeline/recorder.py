@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -42,6 +43,7 @@ FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of c
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
+LONG_S = 10.0  # a wait for the venue's limit of connections that is worth telling
 UNREACHABLE = "unreachable"
 REFUSED = "refused"  # a subscription was
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
@@ -115,6 +117,7 @@ class Recorder:
         self._lanes: dict[Part, list[asyncio.Task[None]]] = {}
         self._opening = asyncio.Lock()
         self._open_at = 0.0  # loop time from which the venue's limits let us connect again
+        self._opened: deque[float] = deque(maxlen=venue.openings[0] if venue.openings is not None else 0)
         divided = len(self._endpoints) > 1 or any(one.topics for one in self._endpoints)
         self._joint = Joint(self._together) if divided else None
         self._ended: dict[str, str | None] = {}  # causes of the connections of parts that ended
@@ -390,6 +393,7 @@ class Recorder:
         endpoint, shares = self._endpoints[part.endpoint], self._shares[part.endpoint]
         await self._turn()
         connection = await self._open(endpoint)
+        self._opened.append(asyncio.get_running_loop().time())  # one that does not reach it counts nowhere
         log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
             id=secrets.token_hex(8),
@@ -416,7 +420,13 @@ class Recorder:
         """Wait until another connection may be opened: so much the venue wants between two."""
         loop = asyncio.get_running_loop()
         async with self._opening:
-            await asyncio.sleep(max(0.0, self._open_at - loop.time()))
+            if self.venue.openings is not None and len(self._opened) == self._opened.maxlen:
+                self._open_at = max(self._open_at, self._opened[0] + self.venue.openings[1])
+            if (wait_s := self._open_at - loop.time()) > LONG_S:
+                log.warning(
+                    "%s: opening no connection for %.0f s: it limits how many", self.venue.name, wait_s
+                )
+            await asyncio.sleep(max(0.0, wait_s))
             self._open_at = loop.time() + self.venue.apart_s
 
     def _note_unreachable(self, url: str) -> None:
