@@ -106,9 +106,9 @@ class Reference:
         if tick.price is not None and tick.venue_ms is not None:
             self._prices.append((tick.venue_ms, tick.price))
 
-    def price_at(self, ms: int) -> str | None:
-        """The last canary price told at or before this venue time; None when none is known."""
-        known = [entry for entry in self._prices if entry[0] <= ms]
+    def price_at(self, ms: int, within_ms: int = 1 << 62) -> str | None:
+        """The last canary price told at or before this venue time, not longer before; None when none is known."""
+        known = [entry for entry in self._prices if entry[0] <= ms <= entry[0] + within_ms]
         return max(known)[1] if known else None
 
 

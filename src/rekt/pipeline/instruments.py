@@ -11,10 +11,12 @@ from rekt.model import Instrument, Liquidation
 from rekt.pipeline.committer import Change, Intake
 from rekt.store import Settled
 from rekt.venue import Document, Reference, Venue
+from rekt.worth import BITCOIN, value
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
+SAME_MOMENT_MS = 60_000  # bitcoin's price is no older when it values an event of some time ago
 MOST_PAGES = 50  # of one document: the longest known list has two
 
 
@@ -66,6 +68,12 @@ def settle(venue: Venue, reference: Reference, events: Iterable[Liquidation]) ->
     found = []
     for event in events:
         instrument = reference.instruments.get(event.symbol)
-        if instrument is not None and (notional := venue.value(event, instrument)) is not None:
-            found.append(Settled(event.trade_time, event.uid, notional, event.basis))
+        if instrument is None:
+            continue
+        notional, basis = venue.value(event, instrument), event.basis
+        if notional is None and instrument.quote in BITCOIN:
+            bitcoin = reference.price_at(event.trade_time, SAME_MOMENT_MS)
+            notional, basis = value(event, instrument, bitcoin), f"BTC {bitcoin}"
+        if notional is not None:
+            found.append(Settled(event.trade_time, event.uid, notional, basis))
     return found
