@@ -30,7 +30,8 @@ def bounded_time(ms: int, received_us: int) -> int:
     if 0 < ms < 10_000_000_000:
         ms *= 1000
     if not MIN_TIME <= ms <= received_us // 1000 + DAY:
-        raise FrameError(f"a time out of bounds: {ms}")
+        shown = ms if abs(ms) < 10**20 else "of more than 20 digits"  # Python writes no number of thousands
+        raise FrameError(f"a time out of bounds: {shown}")
     return ms
 
 

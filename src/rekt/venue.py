@@ -106,9 +106,9 @@ class Reference:
         if tick.price is not None and tick.venue_ms is not None:
             self._prices.append((tick.venue_ms, tick.price))
 
-    def price_at(self, ms: int) -> str | None:
-        """The last canary price told at or before this venue time; None when none is known."""
-        known = [entry for entry in self._prices if entry[0] <= ms]
+    def price_at(self, ms: int, within_ms: int = 1 << 62) -> str | None:
+        """The last canary price told at or before this venue time, not longer before; None when none is known."""
+        known = [entry for entry in self._prices if entry[0] <= ms <= entry[0] + within_ms]
         return max(known)[1] if known else None
 
 
@@ -139,6 +139,7 @@ class Venue(Protocol):
     settle_s: float = 3.0  # events of an hour come at most so long after its end
     life_s: float = 86_400.0  # the venue cuts a connection after so long
     apart_s: float = 0.5  # between the openings of two connections: the venue's limit
+    openings: tuple[int, float] | None = None  # at most so many in so many seconds, where it limits that too
     testnet_hosts: frozenset[str] = frozenset()  # hosts whose events are play money
     # For people (`rekt venues`): one line each.
     canary: str = ""

@@ -52,10 +52,10 @@ def product(one: str, other: str) -> str:
     return format(Context(prec=120).multiply(Decimal(one), Decimal(other)), "f")
 
 
-def value(event: Liquidation, instrument: Instrument) -> int | None:
-    """The notional of an event whose contract is known now; None where that is not enough."""
+def value(event: Liquidation, instrument: Instrument, bitcoin: str | None = None) -> int | None:
+    """The notional of an event whose contract (and bitcoin's price) is known now; None where that is not enough."""
     if event.feed.market != instrument.market or event.filled_quantity is None:
         return None
     price = event.average_price if event.average_price is not None else event.price
-    worth, _ = priced(event.filled_quantity, price, instrument)
+    worth, _ = priced(event.filled_quantity, price, instrument, bitcoin)
     return worth if worth is not None and worth <= MAX_NOTIONAL else None

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rekt import registry
 from rekt.errors import LedgerError
 from rekt.model import Window
 from rekt.pipeline.presence import recorders
@@ -181,6 +182,17 @@ def test_the_demo_shows_everything_and_says_what_it_is(tmp_path: Path) -> None:
     assert "UTC" in out
     assert not (tmp_path / "l.db").exists()
     assert (tmp_path / "demo" / "demo.db").exists()
+
+
+def test_the_demo_of_all_venues(tmp_path: Path) -> None:
+    """Each simulated exchange is recorded, has its own line, and what their totals mix is said."""
+    with rekt(tmp_path, "demo", "--venues", "all", "--seconds", "15") as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    for name in registry.names("rekt.venues"):
+        assert re.search(rf"^{name} +[1-9]\d* +\$", out, re.MULTILINE), (name, out)
+    assert "mixed sampling" in out
+    assert "Prices of mixed kinds" in out
 
 
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:

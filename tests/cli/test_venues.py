@@ -263,6 +263,10 @@ LATE = Suspicion("bybit", "late", "it is late", 1)
         ({"figures": WELL.figures._replace(units=(20, 1))}, "units", "warn", "19 of 20"),
         ({"figures": WELL.figures._replace(units=(0, 0))}, "units", "warn", "no contract's step is known"),
         ({"figures": WELL.figures._replace(shorts=(2, 1e-4))}, "sides", "warn", "not to be told yet"),
+        (
+            {"figures": WELL.figures._replace(longs=(0, None), shorts=(0, None), priced=False)},
+            "sides", "warn", "not to be told here: its canary tells no price",
+        ),
     ],
 )  # fmt: skip
 def test_judged(changes: dict[str, Any], check: str, state: str, words: str) -> None:

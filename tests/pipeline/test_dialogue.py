@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
 
+import pytest
+
 from rekt.pipeline.dialogue import Dialogue
 from rekt.venue import Endpoint, Heartbeat, Notice, Topics
 
@@ -94,6 +96,27 @@ def test_a_refused_group_is_asked_for_one_by_one() -> None:
         asyncio.get_running_loop().call_later(0.03, dialogue.look)
 
     wire = play(Endpoint("wss://x", topics=TOPICS), ["a", "b"], refuse, 0.2)
+    assert wire.told() == [("subscribe", ["a", "b"]), ("subscribe", ["a"]), ("subscribe", ["b"])]
+
+
+def test_a_group_without_an_answer_is_asked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal that does not say of what is no answer: each is asked for alone, once, and only those are called silent."""
+    monkeypatch.setattr("rekt.pipeline.dialogue.ANSWER_S", 0.2)
+    wire = Wire()
+
+    async def run() -> None:
+        dialogue = Dialogue("x", Endpoint("wss://x", topics=TOPICS), wire, lambda: ["a", "b"])
+        task = asyncio.create_task(dialogue.run())
+        async with asyncio.timeout(5):
+            while not dialogue.answer(Notice("ack", about="a")):  # until it is asked for alone
+                assert not dialogue.complete
+                await asyncio.sleep(0.01)
+            while not dialogue.complete:  # noqa: ASYNC110 - it tells no event
+                await asyncio.sleep(0.01)
+        task.cancel()
+        assert dialogue.silent == {"b"}
+
+    asyncio.run(run())
     assert wire.told() == [("subscribe", ["a", "b"]), ("subscribe", ["a"]), ("subscribe", ["b"])]
 
 

@@ -7,14 +7,16 @@ import os
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
 
+from rekt import app
 from rekt.config import Section
 from rekt.errors import ConfigError
-from rekt.simulator import simulated
+from rekt.simulator import SimulatorThread, simulated
 from rekt.stores.sqlite import Ledger, Reader
 from tests.pipeline.service import Running, running, settings_for, until
 
@@ -162,6 +164,49 @@ def test_an_announced_shutdown_is_followed(tmp_path: Path) -> None:
         exchange.fault("shutdown")
         assert until(lambda: len(exchange.connections) >= 2)
         assert until(recorder.alive)
+
+
+def test_an_announced_shutdown_of_all_leaves_no_hole(tmp_path: Path) -> None:
+    """Told on every connection at once: each goes on until its successor delivers."""
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, connections=2) as recorder,
+    ):
+        assert until(lambda: [link.proved.is_set() for link in recorder.links()] == [True, True])
+        assert len(exchange.fault("shutdown")) == 2
+        assert until(lambda: len([life for life in exchange.connections if life.closed_ms]) == 2)
+    found = recorder.connections()
+    assert [one.cause for one in found[:2]] == ["renewed", "renewed"]
+    for old, new in zip(found[:2], found[2:], strict=True):
+        assert old.closed_us is not None
+        assert new.last_canary_us is not None
+        assert new.first_frame_us is not None
+        assert new.first_frame_us < old.closed_us
+
+
+def test_connections_are_opened_within_the_venues_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is cut: so far apart, and so many in a while, as the venue allows."""
+    monkeypatch.setattr(app.venue("binance"), "apart_s", 0.3, raising=False)
+    monkeypatch.setattr(app.venue("binance"), "openings", (3, 8.0), raising=False)
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, connections=2) as recorder,
+    ):
+        for count in (2, 4):
+            assert until(partial(_proved, recorder, exchange, count), 20)
+            exchange.cut("open")
+        assert until(lambda: len(exchange.connections) == 6, 20)
+        opened = sorted(life.opened_ms for life in exchange.connections)
+    assert all(later - earlier > 250 for earlier, later in itertools.pairwise(opened))
+    assert all(later - earlier > 7900 for earlier, later in zip(opened, opened[3:], strict=False))
+
+
+def _proved(recorder: Running, exchange: SimulatorThread, count: int) -> bool:
+    """Whether so many connections came, the last two of which live and are proved."""
+    links = [link for link in recorder.links() if not link.ended.is_set() and link.proved.is_set()]
+    return len(exchange.connections) == count and len(links) == 2
 
 
 def test_renewal_leaves_no_hole(tmp_path: Path) -> None:

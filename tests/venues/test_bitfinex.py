@@ -17,7 +17,7 @@ ETH = "tETHF0:USTF0"
 
 
 def row(
-    amount: str, price: str = "null", *, key: int = 7, time: int = 1_791_565_602_120, symbol: str = ETH
+    amount: str, price: str = "null", *, key: int = 7, time: int | str = 1_791_565_602_120, symbol: str = ETH
 ) -> bytes:
     """A frame of one row of a position."""
     return f'[907,[["pos",{key},{time},null,"{symbol}",{amount},2222.2,null,1,1,null,{price}]]]'.encode()
@@ -32,6 +32,12 @@ def test_a_position_is_told_once_after_a_few_seconds() -> None:
     (event,) = VENUE.due(NOW_US + HOLD_US, known)
     assert (event.filled_quantity, event.received_us) == ("8.6", NOW_US)
     assert VENUE.due(1 << 62, known) == ()
+
+
+def test_a_time_of_any_length_is_refused() -> None:
+    """Thousands of digits, more than Python writes out of a number, are a frame that does not fit, not a fault."""
+    with pytest.raises(FrameError, match="out of bounds"):
+        VENUE.decode(row("-8.6", time=f"1{'0' * 5000}"), NOW_US, Reference())
 
 
 def test_what_comes_meanwhile_is_joined_in_any_order() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from rekt.errors import FrameError, RestError
 from rekt.model import Instrument
+from rekt.pipeline.instruments import settle
+from rekt.store import Settled
 from rekt.venue import Notice, Reference, Tick
 from rekt.venues.bitmex import VENUE
 from tests.contracts.test_venue import NOW_US, settings
@@ -68,6 +70,21 @@ def test_a_tick_has_the_venues_time_where_it_tells_one() -> None:
     assert decode(row % (b"XBTUSD", b',"markPrice":82000.50' + moment)) == Tick(1_791_565_602_500, "82000.50")
     assert decode(row % (b"XBTUSD", b',"markPrice":null')) == Tick(NOW_US // 1000)
     assert decode(row % (b"ETHUSD", b',"markPrice":2450')) == Tick(NOW_US // 1000)
+
+
+def test_a_quanto_contract_learnt_later_is_settled_at_the_price_of_its_moment() -> None:
+    """An event that came before its list is valued by bitcoin's price just before it; by an older one never."""
+    known = Reference()
+    at = NOW_US // 1000
+    known.tick(Tick(at - 500, "80000"))
+    known.tick(Tick(at + 500, "90000"))
+    (event,) = decode(order("insert", "ETHUSD", "4000", "2450.25"), known)
+    assert event.notional is None
+    known.instruments["ETHUSD"] = Instrument("bitmex", "ETHUSD", "linear", "ETH", "XBT", "0.000001", 0)
+    later = event._replace(trade_time=at + 3_600_000)
+    assert settle(VENUE, known, [event, later]) == [
+        Settled(at, event.uid, 784_080_000_000, "BTC 80000")  # 4,000 × 10⁻⁶ × 2,450.25 bitcoin
+    ]
 
 
 def test_its_heartbeat_is_text() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rekt.errors import FrameError, RestError
 from rekt.model import Instrument
-from rekt.venue import Notice, Reference, Tick
+from rekt.venue import Heartbeat, Notice, Reference, Tick
 from rekt.venues.bybit import VENUE
 from tests.contracts.test_venue import NOW_US, settings
 
@@ -73,6 +73,7 @@ def test_topics_are_the_markets_own_and_within_the_limit() -> None:
         b'{"op":"subscribe","req_id":"1","args":["allLiquidation.BTCUSDT","allLiquidation.ETHUSDT"]}'
     )
     assert json.loads(linear.topics.unsubscribe(group, "2"))["op"] == "unsubscribe"
+    assert linear.heartbeat == inverse.heartbeat == Heartbeat(20, b'{"op":"ping"}')
     longest = len("allLiquidation.1000000BABYDOGEUSDT-25DEC26")
     assert linear.topics.per_connection * (longest + 3) < 21_000
 

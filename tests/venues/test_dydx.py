@@ -32,6 +32,12 @@ def test_other_trades_are_no_events(kind: bytes) -> None:
     assert VENUE.decode(frame(b"channel_data", TRADE.replace(b"LIQUIDATED", kind)), NOW_US, Reference()) == ()
 
 
+def test_a_side_is_never_guessed() -> None:
+    """A liquidation without its side does not fit."""
+    with pytest.raises(FrameError, match="side"):
+        VENUE.decode(frame(b"channel_data", TRADE.replace(b'"side":"SELL",', b"")), NOW_US, Reference())
+
+
 def test_the_backlog_says_what_was_told_already() -> None:
     """The answer to each subscription holds the same ids as the trades did, so the same uids."""
     told = VENUE.decode(frame(b"channel_data", TRADE), NOW_US, Reference())

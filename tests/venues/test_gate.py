@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from rekt import app
 from rekt.config import Section
 from rekt.errors import FrameError, RestError
 from rekt.model import Instrument, Liquidation
+from rekt.simulator import simulated
 from rekt.venue import Notice, Reference, Tick
 from rekt.venues.gate import VENUE
 from tests.venues.samples_gate import CONTRACTS, frame
@@ -211,3 +214,16 @@ def test_what_is_said_after_connecting() -> None:
         assert endpoint.heartbeat is not None
         assert endpoint.heartbeat.message == b'{"time":{now},"channel":"futures.ping"}'
         assert endpoint.heartbeat.every_s == 15
+
+
+def test_the_header_is_sent() -> None:
+    """On a real socket both addresses are opened with it."""
+    with simulated(venue="gate", scene="none") as exchange:
+
+        async def opened() -> None:
+            for endpoint in VENUE.endpoints(app.pointed_at(SETTINGS, exchange.ws_url, exchange.rest_url)):
+                await (await app.connect(endpoint)).close("stopped")
+
+        asyncio.run(opened())
+        found = [life.headers.get("x-gate-size-decimal") for life in exchange.connections]
+    assert found == ["1", "1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,14 @@ def test_the_ping_is_no_canary() -> None:
     assert not isinstance(decode(b'{"op":"ping","ts":"1791565603000"}'), Tick)
     rate = b'{"op":"notify","topic":"public.BTC-USD.funding_rate","ts":1791565603000,"data":[]}'
     assert decode(rate) == Tick(1_791_565_603_000)
+
+
+def test_numbers_may_be_quoted() -> None:
+    """Each number of an event, its time included, in quotes says the same as without."""
+    start = EVENT.index(b'"data"')
+    quoted = EVENT[:start] + re.sub(rb":([0-9.]+)", rb':"\1"', EVENT[start:])
+    assert b'"created_at":"' in quoted
+    assert decode(quoted) == decode(EVENT)
 
 
 @pytest.mark.parametrize("offset", [b"open", b"both"])

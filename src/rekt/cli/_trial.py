@@ -128,6 +128,9 @@ def _events(seen: Seen) -> Check:
 def _sides(seen: Seen) -> Check:
     if (wrong := seen.suspicions.get("sides")) is not None:
         return Check("sides", "fail", wrong.text or "")
+    if not seen.figures.priced:
+        hint = "record it beside a venue whose canary has one: then `suspicions` of `rekt status` tell"
+        return Check("sides", "warn", "not to be told here: its canary tells no price of bitcoin", hint)
     told = []
     for name, (minutes, move) in (("longs", seen.figures.longs), ("shorts", seen.figures.shorts)):
         shown = f", bitcoin moved {move * 1e4:+.1f} bp before" if move is not None else ""

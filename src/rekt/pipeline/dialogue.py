@@ -21,8 +21,9 @@ Send = Callable[[bytes | None], None]  # a text frame; None: a websocket ping
 class Dialogue:
     """Speaks for one connection, for as long as `run` is not cancelled.
 
-    Messages go out `pause_s` apart; heartbeats and answers at once, being few. A subscription that the venue refuses
-    is asked for again topic by topic, so that one bad symbol costs no other; a topic refused alone is told and left.
+    Messages go out `pause_s` apart; heartbeats and answers at once, being few. A subscription that the venue refuses,
+    or does not answer, is asked for again topic by topic, so that one bad symbol costs no other; a topic refused alone
+    is told and left.
     """
 
     def __init__(
@@ -184,13 +185,18 @@ class Dialogue:
 
     def _overdue(self, now: float) -> None:
         late = {of for since, of in self._unanswered.values() if now - since > ANSWER_S}
-        for group in late:
-            self.silent.update(group)
-            log.error(
-                "%s: no answer to the subscription of %s%s", self._venue, group[0],
-                f" and {len(group) - 1} more" if len(group) > 1 else "",
-            )  # fmt: skip
         self._unanswered = {name: entry for name, entry in self._unanswered.items() if entry[1] not in late}
+        for group in late:
+            if len(group) > 1:  # it may have been refused for one of them, in words that don't say so
+                log.warning(
+                    "%s: no answer to the subscription of %s and %d more; asking one by one",
+                    self._venue, group[0], len(group) - 1,
+                )  # fmt: skip
+                for topic in group:
+                    self._subscribe([topic])
+            else:
+                self.silent.update(group)
+                log.error("%s: no answer to the subscription of %s", self._venue, group[0])
 
 
 def _stamped(message: bytes) -> bytes:

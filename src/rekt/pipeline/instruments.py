@@ -11,10 +11,12 @@ from rekt.model import Instrument, Liquidation
 from rekt.pipeline.committer import Change, Intake
 from rekt.store import Settled
 from rekt.venue import Document, Reference, Venue
+from rekt.worth import BITCOIN, value
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
+SAME_MOMENT_MS = 60_000  # bitcoin's price is no older when it values an event of some time ago
 MOST_PAGES = 50  # of one document: the longest known list has two
 
 
@@ -28,20 +30,22 @@ async def refresh(
 ) -> None:
     """Read the venue's documents. Raises RektError when one can't be had; what the others say is kept all the same.
 
-    `listed` takes what each document lists now, by its address; what one that can't be had listed before stays.
+    `listed` takes what each document lists now, by its address; what one that can't be had listed before stays. One
+    that lists nothing we can read counts as such: that no contract trades any more is the unlikelier reason.
     """
     failed: RektError | None = None
     for document in venue.documents(settings):
         try:
             found = await _read(document, fetch)
+            if not found:
+                raise RestError(f"the list at {document.url} has no contract that can be read")
         except RektError as error:
             failed = error
             continue
         if listed is not None:
             listed[document.url] = found
-        if found:
-            reference.instruments.update((instrument.symbol, instrument) for instrument in found)
-            committer.put(Change(instruments=tuple(found)))
+        reference.instruments.update((instrument.symbol, instrument) for instrument in found)
+        committer.put(Change(instruments=tuple(found)))
     if failed is not None:
         raise failed
 
@@ -64,6 +68,12 @@ def settle(venue: Venue, reference: Reference, events: Iterable[Liquidation]) ->
     found = []
     for event in events:
         instrument = reference.instruments.get(event.symbol)
-        if instrument is not None and (notional := venue.value(event, instrument)) is not None:
-            found.append(Settled(event.trade_time, event.uid, notional, event.basis))
+        if instrument is None:
+            continue
+        notional, basis = venue.value(event, instrument), event.basis
+        if notional is None and instrument.quote in BITCOIN:
+            bitcoin = reference.price_at(event.trade_time, SAME_MOMENT_MS)
+            notional, basis = value(event, instrument, bitcoin), f"BTC {bitcoin}"
+        if notional is not None:
+            found.append(Settled(event.trade_time, event.uid, notional, basis))
     return found

@@ -62,6 +62,8 @@ class Link:
         self.seen = self.opened  # loop time of the latest frames
         self.proved = asyncio.Event()  # the first canary came that counts
         self.ended = asyncio.Event()
+        self.leaving = False  # the venue announced that it will end it
+        self.turned = asyncio.Event()  # it ended, or that was announced
         self.detail = ""
         self._connection = connection
         self._timeout_s = timeout_s
@@ -123,6 +125,11 @@ class Link:
         await self._connection.close(cause)
         await self.ended.wait()
 
+    def announce(self) -> None:
+        """The venue will end it soon: a successor is to be opened."""
+        self.leaving = True
+        self.turned.set()
+
     def leave(self, cause: str) -> None:
         """End it at once, with this cause."""
         self._connection.abort(cause)
@@ -142,6 +149,7 @@ class Link:
                 cause = "machine asleep"
             life.close(round(self._read_clocks().day * 1e6), cause)
             self.ended.set()
+            self.turned.set()
             for task in self._tasks[1:]:
                 task.cancel()
 

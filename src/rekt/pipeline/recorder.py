@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -42,9 +43,11 @@ FLUSH_S = 1.0  # ticks reach the ledger this often: what a kill -9 may cost of c
 REFRESH_S = 3600.0  # instruments
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
+LONG_S = 10.0  # a wait for the venue's limit of connections that is worth telling
 UNREACHABLE = "unreachable"
 REFUSED = "refused"  # a subscription was
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
+LEAVING_S = 5.0  # a connection whose end was announced gets its successor; tried again so soon
 KEPT_REFUSALS = 20
 KINDS = 100  # of bad frames are told
 
@@ -114,6 +117,7 @@ class Recorder:
         self._lanes: dict[Part, list[asyncio.Task[None]]] = {}
         self._opening = asyncio.Lock()
         self._open_at = 0.0  # loop time from which the venue's limits let us connect again
+        self._opened: deque[float] = deque(maxlen=venue.openings[0] if venue.openings is not None else 0)
         divided = len(self._endpoints) > 1 or any(one.topics for one in self._endpoints)
         self._joint = Joint(self._together) if divided else None
         self._ended: dict[str, str | None] = {}  # causes of the connections of parts that ended
@@ -317,8 +321,8 @@ class Recorder:
             ):  # its canary would prove what is not sent
                 link.leave(REFUSED)
         elif notice.kind == "reconnect":
-            log.info("%s: %s; connecting anew", self.venue.name, notice.text)
-            link.leave("cut")
+            log.info("%s: %s; opening its successor", self.venue.name, notice.text)
+            link.announce()  # left only then: the venue may tell all connections at once
 
     # -- connections -----------------------------------------------------------------------------------------------
 
@@ -341,11 +345,13 @@ class Recorder:
             renew_at = loop.time() + renew_s
             while not link.ended.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(link.ended.wait(), max(renew_at - loop.time(), 0.0))
-                    break
+                    await asyncio.wait_for(link.turned.wait(), max(renew_at - loop.time(), 0.0))
+                    if link.ended.is_set():
+                        break
+                    link.turned.clear()
                 successor = await self._renewal(part)
                 if successor is None:
-                    renew_at = loop.time() + min(60.0, self._renew_s / 10)
+                    renew_at = loop.time() + min(LEAVING_S if link.leaving else 60.0, self._renew_s / 10)
                     continue
                 await link.close("renewed")
                 log.info("%s: renewed a connection before the venue cuts it", self.venue.name)
@@ -387,6 +393,7 @@ class Recorder:
         endpoint, shares = self._endpoints[part.endpoint], self._shares[part.endpoint]
         await self._turn()
         connection = await self._open(endpoint)
+        self._opened.append(asyncio.get_running_loop().time())  # one that does not reach it counts nowhere
         log.debug("%s: handshake done with %s", self.venue.name, shown(endpoint.url))
         fact = ConnectionFact(
             id=secrets.token_hex(8),
@@ -413,7 +420,13 @@ class Recorder:
         """Wait until another connection may be opened: so much the venue wants between two."""
         loop = asyncio.get_running_loop()
         async with self._opening:
-            await asyncio.sleep(max(0.0, self._open_at - loop.time()))
+            if self.venue.openings is not None and len(self._opened) == self._opened.maxlen:
+                self._open_at = max(self._open_at, self._opened[0] + self.venue.openings[1])
+            if (wait_s := self._open_at - loop.time()) > LONG_S:
+                log.warning(
+                    "%s: opening no connection for %.0f s: it limits how many", self.venue.name, wait_s
+                )
+            await asyncio.sleep(max(0.0, wait_s))
             self._open_at = loop.time() + self.venue.apart_s
 
     def _note_unreachable(self, url: str) -> None:
@@ -535,6 +548,7 @@ class Recorder:
         backoff = Backoff(first_s=2.0, cap_s=60.0)
         while True:
             self._unknown.clear()
+            again_s: float | None = None
             try:
                 await refresh(
                     self.venue, self._settings, self._reference, self._committer, self._fetch, self._listed
@@ -547,17 +561,24 @@ class Recorder:
                         self.venue.name,
                         error.message,
                     )
-                await asyncio.sleep(backoff.delay_s())
-                continue
-            trouble = None
-            backoff.reset()
-            self._subscribe(chain.from_iterable(self._listed.values()))
+                again_s = backoff.delay_s()
+            else:
+                trouble = None
+                backoff.reset()
+            # One document that can't be had holds up nothing that the others tell.
+            whole = len(self._listed) == len(self.venue.documents(self._settings))
+            self._subscribe(
+                chain.from_iterable(self._listed.values()) if whole else self._reference.instruments.values()
+            )
             await asyncio.sleep(FLUSH_S)  # events that came before the documents are durable by then
             try:
                 await self._settle()
             except RektError as error:  # a ledger in trouble: values wait, recording does not
                 log.warning("%s: values could not be settled yet: %s", self.venue.name, error.message)
                 self._has_unsettled = True
+            if again_s is not None:
+                await asyncio.sleep(again_s)
+                continue
             await asyncio.sleep(UNKNOWN_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._unknown.wait(), REFRESH_S)

@@ -58,6 +58,7 @@ class Figures(NamedTuple):
     shorts: tuple[int, float | None]
     units: tuple[int, int]  # quantities held against their step, and those that don't fit
     bursts: int  # times that a symbol was told more often than once a second, where that is denied
+    priced: bool = True  # some canary told bitcoin's price, without which nothing can be said of sides
 
 
 class Watch:
@@ -186,6 +187,11 @@ class Watch:
         return changed
 
     @property
+    def priced(self) -> bool:
+        """Whether its canary has told bitcoin's price."""
+        return any(second >= 0 for second, _ in self._prices)
+
+    @property
     def standing(self) -> Mapping[str, Suspicion]:
         """What is suspicious now, by kind."""
         return self._standing
@@ -202,6 +208,7 @@ class Watch:
             (len(shorts), median(shorts) if shorts else None),
             (len(self._fits), self._fits.count(False)),
             self._burst_count,
+            any(one.priced for one in (self, *self._all)),
         )
 
     def _count_quiet(self, now_us: int, *, alive: bool) -> None:

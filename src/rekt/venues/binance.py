@@ -109,6 +109,7 @@ class Binance(Venue):
     keys = _KEYS
     feeds = (_LINEAR, _INVERSE)
     canary = "btcusdt@markPrice@1s, every second"
+    openings = (290, 300.0)
     limits = "10 messages a second; 300 connections in 5 minutes; a connection lives 24 h"
     testnet_hosts = frozenset({"binancefuture.com"})
 

@@ -99,6 +99,7 @@ class Bitmex(Venue):
     keys = _KEYS
     feeds = tuple(_FEEDS.values())
     apart_s = 2.0
+    openings = (36, 3600.0)  # its greeting told 39 left after the first (`limit.remaining`)
     testnet_hosts = frozenset({"ws.testnet.bitmex.com", "testnet.bitmex.com"})
     canary = "instrument:XBTUSD, each change: about a second"
     limits = "some 40 connections an hour, told in its greeting; a ping within 5 s of silence"

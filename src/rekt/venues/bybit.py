@@ -111,6 +111,7 @@ class Bybit(Venue):
     feeds = tuple(_FEEDS.values())
     testnet_hosts = frozenset({"stream-testnet.bybit.com"})
     canary = "tickers.BTCUSDT and tickers.BTCUSD, each 100 ms while something changes"
+    openings = (490, 300.0)
     limits = "topics of 21,000 characters a connection (400 taken); 500 new connections in 5 minutes"
     unconfirmed = (
         "whether one bad symbol refuses its whole group: a refused group is asked for again symbol by symbol",

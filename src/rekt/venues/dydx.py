@@ -39,7 +39,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class _Trade(msgspec.Struct, rename="camel", gc=False):
     type: str
     id: str = ""
-    side: Literal["SELL", "BUY"] = "SELL"
+    side: Literal["SELL", "BUY"] | None = None
     size: str = ""
     price: str = ""
     created_at: _Moment | None = None
@@ -135,8 +135,8 @@ VENUE = Dydx()
 
 
 def _event(symbol: str, trade: _Trade, received_us: int, reference: Reference) -> Liquidation:
-    if trade.created_at is None:
-        raise FrameError("a trade without createdAt")
+    if trade.created_at is None or trade.side is None:
+        raise FrameError("a liquidation without its side or createdAt")
     return liquidation(
         _FEED,
         reference,

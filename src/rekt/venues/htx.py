@@ -60,7 +60,7 @@ class _Event(msgspec.Struct, gc=False):
     offset: str
     volume: msgspec.Raw
     price: msgspec.Raw
-    created_at: int
+    created_at: msgspec.Raw
     amount: msgspec.Raw
     trade_turnover: msgspec.Raw = msgspec.Raw()
 
@@ -100,7 +100,7 @@ class Htx(Venue):
     canary = "funding_rate of BTC-USDT and BTC-USD, each 60 s"
     limits = "each ping (5 s) answered with its token, or cut at about 30 s"
     unconfirmed = (
-        "the side: argued from direction and offset, not measured; `venues check` sets it against the mark price",
+        "the side: argued from direction and offset, not measured; `sides` tells, recorded beside a venue that tells bitcoin's price",
         "whether more than one event per contract and second is told",
         "whether the coin swaps' stream is alive: its funding rate tells",
     )
@@ -154,7 +154,7 @@ def _event(event: _Event, time: int, received_us: int, reference: Reference) -> 
         received_us,
         symbol=symbol,
         order_side=_ORDER[event.direction],
-        trade_time=event.created_at,
+        trade_time=_decode_time(event.created_at),
         quantity=digits(event.amount if linear else event.volume),
         price=digits(event.price),
         event_time=time,
