@@ -13,7 +13,7 @@ import pytest
 
 from rekt import app, registry
 from rekt.cli import _trial
-from rekt.cli._checks import Check
+from rekt.cli._check import Check
 from rekt.config import Section
 from rekt.model import Connection, Quarantined, Suspicion
 from rekt.pipeline.committer import Change

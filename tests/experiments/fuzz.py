@@ -30,7 +30,8 @@ from typing import Any, NamedTuple
 from rekt.errors import FrameError, LedgerError
 from rekt.fields import MAX_NOTIONAL, iso_ms
 from rekt.model import Instrument, Quarantined
-from rekt.pipeline.recorder import KINDS, REMIND_S
+from rekt.pipeline.lanes import REMIND_S
+from rekt.pipeline.recorder import KINDS
 from rekt.store import Batch, Run
 from rekt.stores.sqlite import Ledger, Reader
 from rekt.venue import Notice, Reference, Tick

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from rekt.simulator import Options
-from rekt.simulator.scenes import DEFAULT, load, names
+from rekt.simulator.scene import load
+from rekt.simulator.scenes import DEFAULT, names
 from rekt.simulator.scenes.binance import Binance
 from rekt.simulator.subscriptions import Dialogue
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from rekt.simulator import Options
-from rekt.simulator.scenes import load
+from rekt.simulator.scene import load
 from rekt.simulator.source import source_of
 from rekt.simulator.truth import Counts
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from rekt.simulator import Options
-from rekt.simulator.scene import Order, Publication, Scene, Session
-from rekt.simulator.scenes import load
+from rekt.simulator.scene import Order, Publication, Scene, Session, load
 from rekt.simulator.scenes.bitfinex import MOST_CHANNELS, Channels
 from rekt.simulator.scenes.bitmex import STANDS_MS
 from rekt.simulator.scenes.htx import PATIENCE_S, PING_S

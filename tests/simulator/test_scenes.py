@@ -12,6 +12,7 @@ from rekt.model import Instrument, Liquidation
 from rekt.registry import load
 from rekt.simulator import Options, scenes
 from rekt.simulator.scene import Kind, Publication, Scene, Session
+from rekt.simulator.scene import load as load_scene
 from rekt.simulator.source import source_of
 from rekt.simulator.truth import Counts
 from rekt.venue import Endpoint, Notice, Reference, Tick, Venue
@@ -71,7 +72,7 @@ def subscribed(
 def test_what_a_scene_says_its_venue_reads(name: str) -> None:
     """Answers are no errors; each forced order is one event of its side, valued; the canary ticks on each connection."""
     one, settings = venue(name)
-    scene = scenes.load(Options(venue=name, rate=40.0, scene="busy", canary_period_s=1.0))
+    scene = load_scene(Options(venue=name, rate=40.0, scene="busy", canary_period_s=1.0))
     instruments = listed(name, scene)
     assert {i.symbol for i in instruments} >= {i.symbol for i in scene.instruments}
     reference = Reference({i.symbol: i for i in instruments})
@@ -132,7 +133,7 @@ def scene_options(name: str) -> Options:
 @pytest.mark.parametrize("name", VENUES)
 def test_a_scene_plays_recorded_frames(name: str) -> None:
     """A frame of a forced order is published as it is; what is none is refused."""
-    scene = scenes.load(scene_options(name))
+    scene = load_scene(scene_options(name))
     source = source_of(scene_options(name), scene, START_MS, Counts())
     published = source.due(START_MS + 2000, 1, paused=False)
     assert published
@@ -150,7 +151,7 @@ def test_a_scene_plays_recorded_frames(name: str) -> None:
 def test_a_scene_refuses_nonsense(name: str) -> None:
     """Whatever a client says, a session answers or ends, and says nothing that its venue takes for an event."""
     one, settings = venue(name)
-    scene = scenes.load(Options(venue=name))
+    scene = load_scene(Options(venue=name))
     for endpoint in one.endpoints(settings):
         session, _ = subscribed(scene, endpoint, [])
         for nonsense in (

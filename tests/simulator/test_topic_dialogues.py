@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from rekt.simulator import Options
-from rekt.simulator.scene import Order, Publication, Scene, Session
-from rekt.simulator.scenes import load
+from rekt.simulator.scene import Order, Publication, Scene, Session, load
 
 NOW_MS = 1_795_000_000_123
 

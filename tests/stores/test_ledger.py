@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rekt.model import Connection, Instrument, Liquidation, Quarantined, Span
 from rekt.store import Batch, Counters, Run, Settled
-from rekt.stores.sqlite import Ledger, Reader, ledger
+from rekt.stores.sqlite import Ledger, Reader, quarantine
 from tests.stores.events import START, batch, event, events
 
 
@@ -130,8 +130,8 @@ def test_a_late_notional_comes_again_to_a_cursor(path: Path) -> None:
 
 def test_quarantine_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frames are cut, the oldest dropped by number and by size, and all of them counted."""
-    monkeypatch.setattr(ledger, "QUARANTINE_ROWS", 50)
-    monkeypatch.setattr(ledger, "QUARANTINE_BYTES", 3 * ledger.FRAME_BYTES)
+    monkeypatch.setattr(quarantine, "MOST_ROWS", 50)
+    monkeypatch.setattr(quarantine, "MOST_BYTES", 3 * quarantine.FRAME_BYTES)
     writer = Ledger(path)
     for n in range(8):
         writer.append(
@@ -139,10 +139,10 @@ def test_quarantine_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         )
     with Reader(path) as reader:
         assert [one.received_us for one in reader.quarantined()] == list(range(79, 29, -1))
-        big = [Quarantined("v", "c", 100 + n, "big", b"x" * (ledger.FRAME_BYTES + 9)) for n in range(5)]
+        big = [Quarantined("v", "c", 100 + n, "big", b"x" * (quarantine.FRAME_BYTES + 9)) for n in range(5)]
         writer.append(Batch("run", quarantined=big))
         assert [(one.received_us, len(one.data)) for one in reader.quarantined()] == [
-            (100 + n, ledger.FRAME_BYTES) for n in (4, 3, 2)
+            (100 + n, quarantine.FRAME_BYTES) for n in (4, 3, 2)
         ]
         assert reader.counters().quarantined == 85
     writer.close()

@@ -16,7 +16,7 @@ KINDS = (".py", ".js", ".html", ".css", ".svg")
 WORDS = {"gate": r"""["'\[]gate["'\]]"""}  # also a word of English: only where it stands as a name
 DEFAULT = SECTIONS["VENUES"]["enabled"].default
 ALLOWED = {
-    "config.py": [f'"enabled": Key("text", "{DEFAULT}", '],  # the venue that is recorded by default
+    "settings.py": [f'"enabled": Key("text", "{DEFAULT}", '],  # the venue that is recorded by default
     "stores/questdb/takeover.py": [f'VENUE = "{takeover.VENUE}"'],  # the one of the original's tables
 }
 

@@ -11,6 +11,7 @@ from rekt.config import Section
 from rekt.model import Liquidation
 from rekt.simulator import Options, scenes
 from rekt.simulator.market import Market
+from rekt.simulator.scene import load
 from rekt.venue import Reference, Venue
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
@@ -22,7 +23,7 @@ NOW = 1_791_565_600_000
 def sold(one: Venue) -> tuple[list[Liquidation], Reference]:
     """A few hundred events of the venue's scene, and what its lists tell of the contracts."""
     options = Options(venue=one.name, unlisted=frozenset())
-    scene = scenes.load(options)
+    scene = load(options)
     section = Section(one.name.upper(), {key: spec.default for key, spec in one.keys.items()})
     reference = Reference()
     for document in one.documents(section):

@@ -1,4 +1,4 @@
-"""What `rekt doctor` looks at, and how checks are shown. Each check is a few lines that end in a state and a sentence."""
+"""What `rekt doctor` looks at. Each check is a few lines that end in a state and a sentence."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from rekt import app
 from rekt.cli import _common
+from rekt.cli._check import Check
+from rekt.cli._keys import keys
 from rekt.errors import FrameError, LedgerError, RektError
 from rekt.venue import Reference, Tick
 
@@ -32,15 +34,6 @@ OFF_S, FAR_OFF_S = 2.0, 60.0  # of the clock
 SOUND_SQLITE = (3, 51, 3)  # before it, two writers that checkpoint at once could lose commits
 
 
-class Check(NamedTuple):
-    """One thing looked at."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    text: str
-    hint: str = ""
-
-
 def all_checks(settings: Settings, canary_s: float = CANARY_S) -> Iterator[Check]:
     """Everything, quick things first; a stream gets so many seconds for its first sign of life."""
     yield from _configuration(settings)
@@ -48,26 +41,7 @@ def all_checks(settings: Settings, canary_s: float = CANARY_S) -> Iterator[Check
     yield _sqlite()
     yield from _ledger(settings)
     yield from asyncio.run(_endpoints(settings, canary_s))
-    from rekt.cli._keys import keys
-
     yield from keys(settings)
-
-
-def show(checks: Iterable[Check]) -> None:
-    """One line each for people, with what to do below."""
-    from rich.text import Text
-
-    from rekt.log import clean
-
-    console = _common.console()
-    colours = {"ok": _common.GOOD, "warn": _common.WARN, "fail": f"bold {_common.WARN}"}
-    for check in checks:
-        line = Text.assemble(
-            (f"{check.state:<5}", colours[check.state]), f"{check.name:<15}", clean(check.text)
-        )
-        console.print(line, soft_wrap=True)
-        if check.hint:
-            console.print(Text(f"{'':<20}{clean(check.hint)}", style="dim"), soft_wrap=True)
 
 
 def _configuration(settings: Settings) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rekt import app
-from rekt.cli._checks import Check
+from rekt.cli._check import Check
 from rekt.errors import RektError
 
 if TYPE_CHECKING:

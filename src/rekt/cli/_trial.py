@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from rekt.cli._checks import Check
+from rekt.cli._check import Check
 from rekt.pipeline.suspicion import MINUTES, THIN
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
 
     Exit code 1 when something fails; warnings alone are 0.
     """
-    from rekt.cli import _checks
+    from rekt.cli import _check, _checks
 
     found = []
     if as_json:
@@ -22,6 +22,6 @@ def command(ctx: typer.Context, as_json: _common.Json = False) -> None:
     else:
         with _common.waiting("asking the endpoints"):
             found = list(_checks.all_checks(_common.settings(ctx)))
-        _checks.show(found)
+        _check.show(found)
     if any(check.state == "fail" for check in found):
         raise typer.Exit(1)

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from typing import Literal, NamedTuple, Protocol
+
+from rekt.simulator import scenes
+from rekt.simulator.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,14 @@ class Scene(Protocol):
 
     def frame(self, frame: bytes) -> Publication | None:
         """A recorded frame or a payload made by a test, as a publication; None where it is a reply or noise."""
+
+
+def load(options: Options) -> Scene:
+    """The scene of the venue that the options name."""
+    if options.venue not in scenes.names():
+        raise ValueError(f"no scene for venue {options.venue!r}; there are {', '.join(scenes.names())}")
+    scene: Scene = import_module(f"{scenes.__name__}.{options.venue}").scene(options)
+    return scene
 
 
 def decimal_text(units: int, digits: int) -> str:

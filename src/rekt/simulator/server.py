@@ -18,14 +18,13 @@ from typing import Any
 
 import picows
 
-from rekt.simulator import scenes
 from rekt.simulator.connection import Connection, Rules
 from rekt.simulator.faults import Fault, Step, Target
 from rekt.simulator.handshake import json_response, mangled
 from rekt.simulator.injection import Injection
 from rekt.simulator.options import Clock, Options
 from rekt.simulator.port import ListeningPort
-from rekt.simulator.scene import Kind, Publication
+from rekt.simulator.scene import Kind, Publication, load
 from rekt.simulator.source import Source, source_of
 from rekt.simulator.truth import Counts, Life, Record, Sent
 
@@ -44,7 +43,7 @@ class Simulator:
 
     def __init__(self, options: Options = Options(), script: Iterable[Step] = ()) -> None:  # noqa: B008 (frozen)
         self.options = options
-        self.scene = scenes.load(options)
+        self.scene = load(options)
         self.now_ms: Clock = options.clock or steady_clock()
         self.record = Record(options.keep_sent)
         self.http_status = 200

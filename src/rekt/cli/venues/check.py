@@ -32,7 +32,7 @@ def command(
     and sampling are what the venue says. Exit code 1 when something is wrong; what can't be told yet is no fault.
     """
     from rekt import app
-    from rekt.cli import _checks, _trial
+    from rekt.cli import _check, _trial
     from rekt.errors import UsageError
     from rekt.service import trial
 
@@ -49,6 +49,6 @@ def command(
         for check in found:
             _common.print_json(check._asdict())
     else:
-        _checks.show(found)
+        _check.show(found)
     if any(check.state == "fail" for check in found):
         raise typer.Exit(1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
-from rekt.fields import HOUR, iso_ms
+from rekt.fields import HOUR
 from rekt.model import Feed, Liquidation, Quarantined, Suspicion
 from rekt.store import Appended, Batch, Run, Settled
-from rekt.stores.sqlite.fold import INSERT, SCOPES, UPDATE_LARGEST, fold, settle
+from rekt.stores.sqlite import quarantine, statements
+from rekt.stores.sqlite.fold import SCOPES, UPDATE_LARGEST, fold, settle
 from rekt.stores.sqlite.schema import BUSY_MS, failure, open_writer
+from rekt.stores.sqlite.statements import in_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,70 +27,7 @@ CHECKPOINT_PAGES = 1000  # 4 MiB of log: copied into the file when the writer ha
 URGENT_PAGES = 4000  # 16 MiB: copied before the next batch
 CUT_PAGES = 16_000  # 64 MiB: readers or another recorder kept it from starting over: wait for them
 CUT_MS = 1000  # so long at most
-FRAME_BYTES = 64 << 10  # of a quarantined frame
 CLOSED_MS = 120_000  # an hour is final so long after its end, by the clock; see stats.coverage
-QUARANTINE_ROWS = 10_000
-QUARANTINE_BYTES = 64 << 20
-
-# What is wrong with a row, not with the ledger: type, size, surrogates, integers over 64 bits.
-REFUSALS = (
-    apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError, apsw.RangeError,
-    TypeError, ValueError, OverflowError, AttributeError, IndexError,
-)  # fmt: skip
-
-# Rows of one statement: Python's lock is let go for all of them at once, not for each, and waited for once. The
-# longest text stays below the 16 KiB up to which apsw keeps a statement prepared.
-CHUNKS = (400, 20, 1)
-
-
-def _chunked(statement: str) -> list[tuple[int, str]]:
-    """A statement with one row in brackets, for each size of a chunk."""
-    before, row, after = re.split(r"(\([^()]*\?\))", statement, maxsplit=1)
-    return [(size, before + ",".join([row] * size) + after) for size in CHUNKS]
-
-
-_INSERT_ONE = """
-    INSERT INTO liquidation VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(trade_time, uid) DO NOTHING"""
-_INSERT, _INSERT_BUCKET = _chunked(_INSERT_ONE), _chunked(INSERT)
-_RUN = """
-    INSERT INTO run(id, control, stored, duplicate, quarantined, events) VALUES(?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET control = control + excluded.control, stored = stored + excluded.stored,
-        duplicate = duplicate + excluded.duplicate, quarantined = quarantined + excluded.quarantined,
-        events = events + excluded.events"""
-_CONNECTION = """
-    INSERT INTO connection VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        first_frame_us = coalesce(min(first_frame_us, excluded.first_frame_us), first_frame_us, excluded.first_frame_us),
-        last_frame_us = coalesce(max(last_frame_us, excluded.last_frame_us), last_frame_us, excluded.last_frame_us),
-        last_canary_us = coalesce(max(last_canary_us, excluded.last_canary_us), last_canary_us, excluded.last_canary_us),
-        closed_us = coalesce(closed_us, excluded.closed_us), cause = coalesce(cause, excluded.cause)"""
-_SPAN = "INSERT INTO span VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET end_ms = max(end_ms, excluded.end_ms)"
-_INSTRUMENT = """
-    INSERT INTO instrument VALUES(?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET market = excluded.market, base = excluded.base, quote = excluded.quote,
-        contract_size = excluded.contract_size, seen_us = excluded.seen_us WHERE excluded.seen_us >= seen_us"""
-_SUSPICION = "INSERT INTO suspicion VALUES(?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_DELIVERY = """
-    INSERT INTO delivery(connection, hour, told, lost) VALUES(?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET told = told + excluded.told, lost = lost + excluded.lost"""
-_REVISION = """
-    INSERT INTO revision VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET seen_us = excluded.seen_us, count_after = excluded.count_after,
-        dollars_after = excluded.dollars_after, micros_after = excluded.micros_after"""
-_HOUR = """
-    SELECT coalesce(sum(count), 0), coalesce(sum(dollars), 0), coalesce(sum(micros), 0) FROM bucket
-    WHERE scope = 1 AND start = ?"""
-_CROSSED = """
-    SELECT 1 FROM span WHERE end_ms >= ?2 AND start_ms < ?2 AND connection IN (
-        SELECT connection FROM span WHERE end_ms >= ?1 - 86400000 AND start_ms < ?1) LIMIT 1"""
-_QUARANTINE = """
-    INSERT INTO quarantine(run, venue, connection, received_us, reason, size, kept_bytes, data)
-    VALUES(?1, ?2, ?3, ?4, ?5, ?6, coalesce((SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1), 0)
-        + length(?7), ?7)"""
-_FORGET = """
-    DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?1 OR id <= (
-        SELECT max(id) FROM quarantine WHERE kept_bytes <= (
-            SELECT kept_bytes FROM quarantine ORDER BY id DESC LIMIT 1) - ?2)"""
 
 
 class Ledger:
@@ -112,7 +49,7 @@ class Ledger:
         try:
             try:
                 done = self._write(batch, each=False)
-            except REFUSALS:
+            except quarantine.REFUSALS:
                 done = self._write(batch, each=True)
         except apsw.Error as error:
             raise failure(error, self.path, "writing") from error
@@ -176,21 +113,23 @@ class Ledger:
     def _write(self, batch: Batch, *, each: bool) -> Appended:
         """The transaction: all of the batch or nothing."""
         execute = self._connection.execute
-        many = self._each if each else self._many
+        many = quarantine.each if each else self._many
         execute("BEGIN IMMEDIATE")
         try:
             sealed = execute("SELECT value FROM meta WHERE key = 'sealed_before'").get
-            batch, late, spoilt = _without_late(batch, int(str(sealed))) if sealed else (batch, [], 0)
+            batch, late, spoilt = (
+                quarantine.without_late(batch, int(str(sealed))) if sealed else (batch, [], 0)
+            )
             done, refused = self._insert_each(batch) if each else self._insert(batch)
             if late:
                 done = done._replace(quarantined=done.quarantined + spoilt)
                 refused += late
             refused += many(partial(self._settle, batch), batch.settled)
             for sql, facts in (
-                (_CONNECTION, batch.connections),
-                (_SPAN, batch.spans),
-                (_INSTRUMENT, [one[:7] for one in batch.instruments]),
-                (_DELIVERY, batch.deliveries),
+                (statements.CONNECTION, batch.connections),
+                (statements.SPAN, batch.spans),
+                (statements.INSTRUMENT, [one[:7] for one in batch.instruments]),
+                (statements.DELIVERY, batch.deliveries),
             ):
                 if facts:
                     refused += many(partial(execute, sql), facts)
@@ -198,11 +137,11 @@ class Ledger:
                 execute("INSERT INTO clock_change VALUES(?, ?, ?, ?)", (batch.run, *change))
             refused += many(self._suspect, batch.suspicions)
             if batch.quarantined or refused:
-                self._quarantine(batch.run, [*batch.quarantined, *refused])
+                quarantine.keep(self._connection, batch.run, [*batch.quarantined, *refused])
             quarantined = len(batch.quarantined) + done.quarantined
             counted = (batch.control, done.stored, done.duplicate, quarantined, len(done.new))
             if any(counted):
-                execute(_RUN, (batch.run, *counted))
+                execute(statements.RUN, (batch.run, *counted))
             execute("COMMIT")
         except BaseException:
             self._feeds.clear()  # some may have been of this transaction
@@ -217,17 +156,6 @@ class Ledger:
             do(fact)
         return []
 
-    @staticmethod
-    def _each(do: Callable[[Any], object], facts: Iterable[Any]) -> list[Quarantined]:
-        """The same, after a refusal: what is refused is left out and told."""
-        refused = []
-        for fact in facts:
-            try:
-                do(fact)
-            except REFUSALS as error:
-                refused.append(_refusal(fact, error))
-        return refused
-
     def _insert(self, batch: Batch) -> tuple[Appended, list[Quarantined]]:
         """All rows at once; which were new is only looked up when some were not."""
         frames = batch.frames
@@ -241,7 +169,7 @@ class Ledger:
         connection = self._connection
         last = connection.execute("SELECT max(seq) FROM liquidation").get
         before = connection.total_changes()
-        self._in_chunks(_INSERT, rows)
+        in_chunks(connection, statements.INSERT, rows)
         if connection.total_changes() - before == len(rows):
             self._roll_up(fold(rows), batch, batch.reason)
             empty = sum([not frame for frame in frames])
@@ -271,10 +199,10 @@ class Ledger:
             for event in frame:
                 try:
                     (row,) = self._rows([event])
-                    _check(row)
-                    self._connection.execute(_INSERT_ONE, row)
-                except REFUSALS as error:
-                    refused.append(_refusal(event, error))
+                    quarantine.check(row)
+                    self._connection.execute(statements.INSERT_ONE, row)
+                except quarantine.REFUSALS as error:
+                    refused.append(quarantine.refusal(event, error))
                 else:
                     if self._connection.changes():
                         new.append(event)
@@ -322,12 +250,12 @@ class Ledger:
         """Add to the buckets; of hours that were final already the numbers before and after are kept."""
         final = [key[1] for key in changes.sums if key[0] == SCOPES["hour"] and self._is_final(key[1], batch)]
         hours = sorted(set(final))
-        before = [self._connection.execute(_HOUR, (hour,)).fetchone() for hour in hours]
+        before = [self._connection.execute(statements.HOUR_SUMS, (hour,)).fetchone() for hour in hours]
         self._add(changes)
         for hour, was in zip(hours, before, strict=True):
-            now = self._connection.execute(_HOUR, (hour,)).fetchone()
+            now = self._connection.execute(statements.HOUR_SUMS, (hour,)).fetchone()
             values = (hour, batch.run, reason, batch.now_ms * 1000, *(was or (0, 0, 0)), *(now or (0, 0, 0)))
-            self._connection.execute(_REVISION, values)
+            self._connection.execute(statements.REVISION, values)
 
     def _is_final(self, hour: int, batch: Batch) -> bool:
         """Whether an hour's numbers were closed when this batch was given; see stats.coverage.final."""
@@ -336,18 +264,12 @@ class Ledger:
             return False
         if batch.now_ms >= end + CLOSED_MS:
             return True
-        return self._connection.execute(_CROSSED, (end, end + batch.settle_ms)).get is not None
+        return self._connection.execute(statements.CROSSED, (end, end + batch.settle_ms)).get is not None
 
     def _add(self, changes: Changes) -> None:
-        self._in_chunks(_INSERT_BUCKET, [(*sums, *key) for key, sums in changes.sums.items()])
+        rows = [(*sums, *key) for key, sums in changes.sums.items()]
+        in_chunks(self._connection, statements.INSERT_BUCKET, rows)
         self._connection.executemany(UPDATE_LARGEST, changes.largest)
-
-    def _in_chunks(self, statements: list[tuple[int, str]], rows: list[Row]) -> None:
-        start = 0
-        for size, sql in statements:
-            while len(rows) - start >= size:
-                self._connection.execute(sql, list(chain.from_iterable(rows[start : start + size])))
-                start += size
 
     def _settle(self, batch: Batch, settled: Settled) -> None:
         """A row whose notional is learnt gets it and a new seq, so that cursors see it; its buckets are put right."""
@@ -363,66 +285,4 @@ class Ledger:
         if one.text is None:
             self._connection.execute("DELETE FROM suspicion WHERE venue = ? AND kind = ?", one[:2])
         else:
-            self._connection.execute(_SUSPICION, one)
-
-    def _quarantine(self, run: str, frames: list[Quarantined]) -> None:
-        self._connection.executemany(
-            _QUARANTINE,
-            [
-                (run, _text(venue), connection, received_us, _text(reason), len(data), data[:FRAME_BYTES])
-                for venue, connection, received_us, reason, data in frames
-            ],
-        )
-        self._connection.execute(_FORGET, (QUARANTINE_ROWS, QUARANTINE_BYTES))
-
-
-_TEXT = (str, type(None))
-_NUMBER = (int, type(None))
-_TYPES: tuple[tuple[type, ...], ...] = (
-    (int,), (int,), (bytes,), (str,), (str,), _TEXT, _TEXT, _TEXT, _TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, (int,)
-)  # fmt: skip
-
-
-def _check(row: Row) -> None:
-    """What SQLite would take but convert (a number given as text) is refused too: it is not what was said."""
-    for index, (value, wanted) in enumerate(zip(row, _TYPES, strict=True)):
-        if not isinstance(value, wanted):
-            raise TypeError(f"{Liquidation._fields[index]} is {type(value).__name__}")
-
-
-def _without_late(batch: Batch, sealed: int) -> tuple[Batch, list[Quarantined], int]:
-    """A batch without events of sealed days, these as refusals, and how many frames held nothing else.
-
-    The rows of a sealed day are pruned: a repeat could not be told from an event that is new.
-    """
-    if not any(event.trade_time < sealed for frame in batch.frames for event in frame):
-        return batch, [], 0
-    frames, late, spoilt = [], [], 0
-    for frame in batch.frames:
-        kept = tuple(event for event in frame if event.trade_time >= sealed)
-        late += [_late(event, sealed) for event in frame if event.trade_time < sealed]
-        if kept or not frame:
-            frames.append(kept)
-        else:
-            spoilt += 1
-    return replace(batch, frames=frames), late, spoilt
-
-
-def _late(event: Liquidation, sealed: int) -> Quarantined:
-    reason = f"its day is sealed: rows traded before {iso_ms(sealed)} were pruned from the ledger"
-    data = repr(tuple(event)).encode("utf-8", "backslashreplace")
-    return Quarantined(event.feed.venue, None, event.received_us, reason, data)
-
-
-def _refusal(fact: Any, error: BaseException) -> Quarantined:
-    reason = f"the ledger refuses it: {type(error).__name__}: {error}"
-    data = repr(tuple(fact)).encode("utf-8", "backslashreplace")
-    if not isinstance(fact, Liquidation):
-        return Quarantined("", None, 0, reason, data)
-    received: Any = fact.received_us  # may be anything: it was refused
-    fits = isinstance(received, int) and abs(received) < 1 << 63
-    return Quarantined(str(getattr(fact.feed, "venue", "")), None, received if fits else 0, reason, data)
-
-
-def _text(value: str) -> str:
-    return value.encode("utf-8", "backslashreplace").decode()
+            self._connection.execute(statements.SUSPICION, one)

@@ -6,15 +6,12 @@ Whatever may be long is read in pages, each a read of its own, so that no reader
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import apsw
 
-from rekt.fields import DAY, HOUR
 from rekt.model import (
-    MICRO,
     Bucket,
     ClockChange,
     Connection,
@@ -31,9 +28,9 @@ from rekt.model import (
 )
 from rekt.publisher import Entry
 from rekt.store import Alive, Counters, Moment, Row, Run, Scope
+from rekt.stores.sqlite import facts
 from rekt.stores.sqlite.copy import backup
-from rekt.stores.sqlite.fold import MINUTE, SCOPES
-from rekt.stores.sqlite.newest import Place, filters, page
+from rekt.stores.sqlite.events import EVENT, FROM, PAGE, Place, event_of, filters, newest, oldest
 from rekt.stores.sqlite.outbox import last_template, spent
 from rekt.stores.sqlite.schema import failure, open_reader
 from rekt.stores.sqlite.verify import verify
@@ -43,25 +40,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-PAGE = 5_000  # rows of one read
-WALK = 20_000  # rows a filter looks at in one read
 SWEEP = 100_000  # rows that a walk through the whole ledger looks at in one read
-COUNTS = "(status IS NULL OR status = 'FILLED')"
-_EVENT = (
-    "f.venue, f.market, f.price_kind, f.sampling, l.trade_time, l.uid, l.symbol, l.order_side, l.status, l.price,"
-    " l.average_price, l.quantity, l.filled_quantity, l.notional, l.basis, l.event_time, l.received_us"
-)
 _ROW = (
     "seq, feed, trade_time, uid, symbol, order_side, status, price, average_price, quantity, filled_quantity,"
     " notional, basis, event_time, received_us"
 )  # a shipper reads all rows there are: half the time without the join and a Feed for each
-_FROM = "FROM liquidation l JOIN feed f ON f.id = l.feed"
-_ALIVE = (
-    "SELECT c.venue, c.id, s.start_ms, s.end_ms, c.closed_us IS NOT NULL, c.cause"
-    " FROM span s CROSS JOIN connection c ON c.id = s.connection"
-)
 _new = tuple.__new__  # a fact in half the time of its own constructor
-_SIDES: dict[str, Side] = {"SELL": "long", "BUY": "short"}
 
 
 class Reader:
@@ -91,163 +75,40 @@ class Reader:
         finally:
             self._rows("COMMIT")
 
-    # the numbers
+    # the numbers: what each is stands in facts.py
 
     def totals(self, window: Window, scope: Scope) -> list[Bucket]:
-        """Roll-ups whose start lies in the window, oldest first."""
-        return _merged(
-            self._rows(
-                "SELECT b.start, f.venue, b.symbol, b.order_side, b.count, b.unknown_count, b.dollars, b.micros"
-                " FROM bucket b JOIN feed f ON f.id = b.feed WHERE b.scope = ? AND b.start >= ? AND b.start < ?"
-                " ORDER BY b.start",
-                SCOPES[scope], window.start, window.end,
-            )
-        )  # fmt: skip
+        return facts.totals(self._rows, window, scope)
 
     def sums(self, window: Window) -> list[Bucket]:
-        """Roll-ups of whole hours added up over the window by venue, symbol and side."""
-        found: list[tuple[Any, ...]] = []
-        for start, end in _steps(window, DAY * 31):
-            found += self._rows(
-                "SELECT ?4, f.venue, b.symbol, b.order_side, sum(b.count), sum(b.unknown_count), sum(b.dollars),"
-                " sum(b.micros) FROM bucket b JOIN feed f ON f.id = b.feed WHERE b.scope = ?1 AND b.start >= ?2"
-                " AND b.start < ?3 GROUP BY b.feed, b.symbol, b.order_side",
-                SCOPES["hour_symbol"], start, end, window.start,
-            )  # fmt: skip
-        return _merged(found)
+        return facts.sums(self._rows, window)
 
     def count(self, window: Window) -> list[Bucket]:
-        """A recount of the events themselves by venue, symbol and side."""
-        found: list[tuple[Any, ...]] = []
-        for start, end in _steps(window, 5 * MINUTE):
-            found += self._rows(
-                "SELECT ?3, f.venue, l.symbol, l.order_side, count(*), count(*) - count(l.notional),"
-                " coalesce(sum(l.notional / 1000000), 0), coalesce(sum(l.notional % 1000000), 0)"
-                f" {_FROM} WHERE l.trade_time >= ?1 AND l.trade_time < ?2 AND {COUNTS}"
-                " GROUP BY l.feed, l.symbol, l.order_side",
-                start, end, window.start,
-            )  # fmt: skip
-        return _merged(found)
+        return facts.count(self._rows, window)
 
     def largest(self, window: Window, venues: Collection[str] | None = None) -> Largest | None:
-        """The largest counting event (of these venues): kept by the hour; the ragged ends are scanned."""
-        among = ""
-        if venues is not None:
-            marks = ",".join("?" * len(venues))
-            feeds = self._rows(f"SELECT id FROM feed WHERE venue IN ({marks})", *venues)
-            among = f" AND feed IN ({','.join(str(int(feed)) for (feed,) in feeds)})"
-        whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
-        best = []
-        if whole.start >= whole.end:
-            ends = [window]
-        else:
-            ends = [Window(window.start, whole.start), Window(whole.end, window.end)]
-            best += self._rows(
-                "SELECT largest, largest_time, largest_uid FROM bucket WHERE scope = 1 AND start >= ? AND start < ?"
-                f" AND largest IS NOT NULL{among} ORDER BY largest DESC, largest_time, largest_uid LIMIT 1",
-                *whole,
-            )
-        for end in ends:
-            for step in _steps(end, 5 * MINUTE):
-                best += self._rows(
-                    "SELECT notional, trade_time, uid FROM liquidation WHERE trade_time >= ? AND trade_time < ?"
-                    f" AND notional IS NOT NULL AND {COUNTS}{among} ORDER BY notional DESC, trade_time, uid LIMIT 1",
-                    *step,
-                )
-        if not best:
-            return None
-        notional, trade_time, uid = min(best, key=lambda row: (-row[0], row[1], row[2]))
-        for row in self._rows(
-            f"SELECT {_EVENT} {_FROM} WHERE l.trade_time = ? AND l.uid = ?", trade_time, uid
-        ):
-            event = _event(row)
-            return Largest(
-                event.symbol, event.side, notional, event.average_price, event.filled_quantity, trade_time,
-                event.feed.venue,
-            )  # fmt: skip
-        return None
+        return facts.largest(self._rows, window, venues)
 
     def alive(self, window: Window) -> list[Alive]:
-        """Each canary-proved span that touches the window, earliest first."""
-        found = self._rows(f"{_ALIVE} WHERE s.end_ms >= ? AND s.start_ms < ?", *window)
-        return sorted([_alive(row) for row in found], key=lambda a: (a.start_ms, a.end_ms))
+        return facts.alive(self._rows, window)
 
     def alive_before(self, venue: str, ms: int) -> Alive | None:
-        """The span of a venue that ended last before this time."""
-        found = self._rows(
-            f"{_ALIVE} WHERE s.end_ms < ? AND c.venue = ? ORDER BY s.end_ms DESC LIMIT 1", ms, venue
-        )
-        return _alive(found[0]) if found else None
+        return facts.alive_before(self._rows, venue, ms)
 
     def connections(self, window: Window | None) -> list[Connection]:
-        """Connections whose life touches the window (None: all), oldest first."""
-        if window is None:
-            return [Connection(*row) for row in self._rows("SELECT * FROM connection ORDER BY opened_us, id")]
-        return [
-            Connection(*row)
-            for row in self._rows(
-                "SELECT * FROM connection WHERE opened_us < ?2 AND coalesce(closed_us, last_frame_us,"
-                " last_canary_us, opened_us) >= ?1 ORDER BY opened_us, id",
-                window.start * 1000, window.end * 1000,
-            )
-        ]  # fmt: skip
+        return facts.connections(self._rows, window)
 
     def venues(self) -> list[str]:
-        """Every venue that a connection or an event names."""
-        # One step through the index per venue, however many connections there are.
-        found = self._rows(
-            "WITH RECURSIVE v(venue) AS (SELECT min(venue) FROM connection UNION ALL"
-            " SELECT (SELECT min(venue) FROM connection WHERE venue > v.venue) FROM v WHERE v.venue IS NOT NULL)"
-            " SELECT venue FROM v WHERE venue IS NOT NULL UNION SELECT venue FROM feed ORDER BY 1"
-        )
-        return [venue for (venue,) in found]
-
-    # how well it was recorded
+        return facts.venues(self._rows)
 
     def moments(self, window: Window) -> list[Moment]:
-        """The times of every event of a window, by trade time."""
-        found: list[Moment] = []
-        for step in _steps(window, 5 * MINUTE):
-            found += [
-                Moment(*row)
-                for row in self._rows(
-                    f"SELECT f.venue, l.symbol, l.trade_time, l.event_time, l.received_us {_FROM}"
-                    " WHERE l.trade_time >= ? AND l.trade_time < ? ORDER BY l.trade_time",
-                    *step,
-                )
-            ]
-        return found
+        return facts.moments(self._rows, window)
 
     def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
-        """(venue, what a connection told and lost) in the hours that begin in a window."""
-        return [
-            (venue, Delivery(*row))
-            for venue, *row in self._rows(
-                "SELECT c.venue, d.connection, d.hour, d.told, d.lost FROM delivery d JOIN connection c"
-                " ON c.id = d.connection WHERE d.hour >= ? AND d.hour < ? ORDER BY d.hour, c.opened_us, c.id",
-                *window,
-            )
-        ]
+        return facts.deliveries(self._rows, window)
 
     def revisions(self, window: Window) -> list[Revision]:
-        """How final hours of a window changed later, oldest change first."""
-        return [
-            Revision(hour, seen_us, reason, before, after, d1 * MICRO + m1, d2 * MICRO + m2)
-            for hour, seen_us, reason, before, after, d1, m1, d2, m2 in self._rows(
-                "SELECT hour, seen_us, reason, count_before, count_after, dollars_before, micros_before, dollars_after,"
-                " micros_after FROM revision WHERE hour >= ? AND hour < ?"
-                # In one batch an event may come and another get its value: sums only grow, which tells the order.
-                " ORDER BY seen_us, count_before, dollars_before, micros_before",
-                *window,
-            )
-        ]
-
-    def clock_changes(self) -> list[ClockChange]:
-        """How the time of day moved while a recorder was at work, oldest first."""
-        return [
-            ClockChange(*row)
-            for row in self._rows("SELECT at_us, seconds, kind FROM clock_change ORDER BY at_us")
-        ]
+        return facts.revisions(self._rows, window)
 
     # the events
 
@@ -261,30 +122,7 @@ class Reader:
         min_usd: Decimal | int | None = None,
     ) -> Iterator[Liquidation]:
         """Events of a window (None: all) by (trade time, uid); `min_usd` leaves out those of unknown notional."""
-        low, end = (window.start, window.end) if window else (-(1 << 62), 1 << 62)
-        last = (low, b"")
-        conditions = filters(venue, symbol, side, min_usd)
-        if conditions is None:
-            return
-        wanted, values = conditions
-        walk = WALK if wanted else PAGE
-        sql = (
-            f"SELECT {_EVENT} FROM liquidation l CROSS JOIN feed f ON f.id = l.feed"
-            " WHERE (l.trade_time, l.uid) > (?, ?) AND (l.trade_time, l.uid) <= (?, ?)"
-            f"{wanted} ORDER BY l.trade_time, l.uid"
-        )
-        while True:
-            # Where the page ends is found in the index alone, so that a rare match doesn't make the read long.
-            stop = self._rows(
-                "SELECT trade_time, uid FROM liquidation WHERE (trade_time, uid) > (?, ?) AND trade_time < ?"
-                " ORDER BY trade_time, uid LIMIT 1 OFFSET ?",
-                *last, end, walk - 1,
-            )  # fmt: skip
-            until = stop[0] if stop else (end - 1, b"\xff" * 17)
-            yield from map(_event, self._rows(sql, *last, *until, *values))
-            if not stop:
-                return
-            last = until
+        yield from oldest(self._rows, window, filters(venue, symbol, side, min_usd))
 
     def newest(
         self,
@@ -301,8 +139,7 @@ class Reader:
 
         With a filter that little fits a page may be short, even empty, and not be the last.
         """
-        found, place = page(self._rows, _EVENT, window, before, limit, filters(venue, symbol, side, min_usd))
-        return [_event(row) for row in found], place
+        return newest(self._rows, window, before, limit, filters(venue, symbol, side, min_usd))
 
     def after(self, seq: int, limit: int = PAGE) -> list[Row]:
         """Rows inserted or changed after a place in the ledger, in that order; a changed row comes again."""
@@ -321,7 +158,7 @@ class Reader:
         for seq in range(0, last, SWEEP):
             yield from self._rows(
                 "SELECT symbol, notional FROM liquidation NOT INDEXED WHERE seq > ? AND seq <= ?"
-                f" AND notional >= ? AND trade_time >= ? AND trade_time < ? AND {COUNTS}",
+                f" AND notional >= ? AND trade_time >= ? AND trade_time < ? AND {facts.COUNTS}",
                 seq, min(seq + SWEEP, last), least, window.start, window.end,
             )  # fmt: skip
 
@@ -334,12 +171,12 @@ class Reader:
         for (feed,) in self._rows("SELECT id FROM feed WHERE venue = ?", venue):
             last = 0
             while found := self._rows(
-                f"SELECT l.seq, {_EVENT} {_FROM} WHERE l.notional IS NULL AND l.feed = ? AND l.seq > ?"
+                f"SELECT l.seq, {EVENT} {FROM} WHERE l.notional IS NULL AND l.feed = ? AND l.seq > ?"
                 " ORDER BY l.seq LIMIT ?",
                 feed, last, PAGE,
             ):  # fmt: skip
                 last = found[-1][0]
-                yield from (_event(row[1:]) for row in found)
+                yield from (event_of(row[1:]) for row in found)
 
     def instruments(self, venue: str) -> dict[str, Instrument]:
         """What is known of a venue's contracts, by symbol."""
@@ -347,6 +184,13 @@ class Reader:
         return {row[1]: Instrument(*row) for row in found}
 
     # the state
+
+    def clock_changes(self) -> list[ClockChange]:
+        """How the time of day moved while a recorder was at work, oldest first."""
+        return [
+            ClockChange(*row)
+            for row in self._rows("SELECT at_us, seconds, kind FROM clock_change ORDER BY at_us")
+        ]
 
     def suspicions(self) -> list[Suspicion]:
         """What is suspicious about venues now, oldest first."""
@@ -447,32 +291,3 @@ class Reader:
             return self._connection.execute(sql, values).fetchall()
         except apsw.Error as error:
             raise failure(error, self.path, "reading") from error
-
-
-def _event(row: tuple[Any, ...]) -> Liquidation:
-    return Liquidation(Feed(*row[:4]), *row[4:])
-
-
-def _alive(row: tuple[Any, ...]) -> Alive:
-    venue, connection, start_ms, end_ms, closed, cause = row
-    return Alive(venue, connection, start_ms, end_ms, bool(closed), cause)
-
-
-def _steps(window: Window, length: int) -> Iterator[tuple[int, int]]:
-    """A window in stretches of a length, cut at its multiples."""
-    start = window.start
-    while start < window.end:
-        end = min(start - start % length + length, window.end)
-        yield start, end
-        start = end
-
-
-def _merged(found: list[tuple[Any, ...]]) -> list[Bucket]:
-    """Rows of (start, venue, symbol, order side, count, unknown, dollars, micros), one bucket for each key."""
-    sums: defaultdict[tuple[int, str, str, Side], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for start, venue, symbol, order_side, count, unknown, whole, micros in found:
-        entry = sums[(start, venue, symbol, _SIDES[order_side])]
-        entry[0] += count
-        entry[1] += unknown
-        entry[2] += whole * MICRO + micros
-    return [Bucket(*key, *entry) for key, entry in sums.items()]
