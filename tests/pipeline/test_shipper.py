@@ -189,6 +189,7 @@ def test_a_wrong_password_is_told_in_words(store: Shipped) -> None:
     assert store.source.refused_count(store.sink.name) == 0
 
 
+@pytest.mark.timeout(180)  # a server is started three times
 def test_the_server_may_come_later_and_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Absent at the start and killed in the middle, each told once; afterwards everything is there once."""
     server = Server(tmp_path / "questdb")

@@ -9,7 +9,7 @@ import pytest
 from rekt import app
 from rekt.config import load
 from rekt.errors import RestError
-from rekt.pipeline import recorder
+from rekt.pipeline import instruments
 from rekt.simulator import SimulatorThread, simulated
 from tests.pipeline.service import Running, until
 from tests.venues.pointed import environ
@@ -25,8 +25,8 @@ COINS = {
 @pytest.fixture(params=sorted(TOPICS))
 def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A venue that is subscribed symbol by symbol, its lists read again each moment."""
-    monkeypatch.setattr(recorder, "REFRESH_S", 0.2)
-    monkeypatch.setattr(recorder, "UNKNOWN_S", 0.1)
+    monkeypatch.setattr(instruments, "REFRESH_S", 0.2)
+    monkeypatch.setattr(instruments, "UNKNOWN_S", 0.1)
     return str(request.param)
 
 
