@@ -219,6 +219,7 @@ WELL = Seen(
     topics=Subscribed(800, [], [], True),
     canaries=[Canary(90, 0.2, 0.1), Canary(80, 0.4, 0.3)],
     events=[event(n, "BTCUSDT", "long", 5_000_000) for n in range(20)],
+    priceless=frozenset({"XBTEUR"}),
     quarantined=0,
     misfit="",
     ends={},
@@ -255,6 +256,10 @@ LATE = Suspicion("bybit", "late", "it is late", 1)
         (
             {"events": [*WELL.events, event(99, "ETHBTC", "short", None)]},
             "values", "warn", "1 of 21 unknown: ETHBTC",
+        ),
+        (
+            {"events": [event(n, "XBTEUR", "short", None) for n in range(20)]},
+            "values", "warn", "20 of 20 unknown: XBTEUR",
         ),
         ({"figures": WELL.figures._replace(late_p999=3001)}, "lateness", "warn", "3.0 s by the 99.9th"),
         ({"suspicions": {"late": LATE}}, "lateness", "fail", "it is late"),

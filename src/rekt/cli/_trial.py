@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rekt.pipeline.trial import Seen
     from rekt.venue import Venue
 
-UNKNOWN_SHARE = 0.1  # of values, before that is a fault: some contracts are quoted in what has no price here
+UNKNOWN_SHARE = 0.1  # of values, before that is a fault; those in a currency without a price here don't count
 SHOWN = 5  # symbols or topics by name
 
 
@@ -158,7 +158,8 @@ def _values(seen: Seen) -> Check:
     unknown = Counter(event.symbol for event in seen.events if event.notional is None)
     if not unknown:
         return Check("values", "ok", "all known")
-    wrong = unknown.total() > UNKNOWN_SHARE * len(seen.events)
+    strange = sum(count for symbol, count in unknown.items() if symbol not in seen.priceless)
+    wrong = strange > UNKNOWN_SHARE * len(seen.events)
     text = f"{unknown.total():,} of {len(seen.events):,} unknown: {_some([name for name, _ in unknown.most_common()])}"
     return Check("values", "fail" if wrong else "warn", text)
 

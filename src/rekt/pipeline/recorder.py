@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rekt.config import Section
 from rekt.errors import FrameError
-from rekt.model import Liquidation, Quarantined
+from rekt.model import Instrument, Liquidation, Quarantined
 from rekt.pipeline.clock import ClockWatch
 from rekt.pipeline.committer import Change, Intake, Item
 from rekt.pipeline.deliveries import Deliveries
@@ -132,6 +132,11 @@ class Recorder:
             if link.proved.is_set() and not link.ended.is_set() and now - link.first_canary >= seconds
         }
         return bool(parts) and delivering.issuperset(parts)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every contract that is known, by symbol."""
+        return self._reference.instruments
 
     def resume(self) -> None:
         """There is room again: read on."""

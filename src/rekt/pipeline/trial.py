@@ -12,7 +12,9 @@ from rekt.model import Liquidation, Quarantined, Suspicion
 from rekt.pipeline.committer import Change, Item
 from rekt.pipeline.recorder import Recorder
 from rekt.pipeline.suspicion import Figures
+from rekt.worth import BITCOIN, DOLLARS
 
+TOLD = DOLLARS | BITCOIN
 KEPT = 100_000  # events; a trial is no recording
 
 
@@ -87,6 +89,7 @@ class Seen(NamedTuple):
     topics: Subscribed | None  # None: it is subscribed as a whole
     canaries: list[Canary]  # of the open connections
     events: list[Liquidation]
+    priceless: frozenset[str]  # contracts quoted in what nobody tells the price of: their values stay unknown
     quarantined: int
     misfit: str  # why the last frame did not fit
     ends: Mapping[str, int]
@@ -132,6 +135,7 @@ def _look(recorder: Recorder, collected: Collected) -> Seen:
             for link in links
         ],
         events=list(collected.events.values()),
+        priceless=frozenset(one.symbol for one in recorder.instruments.values() if one.quote not in TOLD),
         quarantined=collected.quarantined,
         misfit=collected.misfit.reason if collected.misfit is not None else "",
         ends=dict(collected.ends),
