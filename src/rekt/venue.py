@@ -137,6 +137,7 @@ class Venue(Protocol):
     keys: Mapping[str, Key]
     feeds: tuple[Feed, ...]  # what its events are: markets, kind of price, sampling
     settle_s: float = 3.0  # events of an hour come at most so long after its end
+    hold_s: float = 0.0  # `decode` may hold an event back for so long (see `due`)
     life_s: float = 86_400.0  # the venue cuts a connection after so long
     apart_s: float = 0.5  # between the openings of two connections: the venue's limit
     openings: tuple[int, float] | None = None  # at most so many in so many seconds, where it limits that too

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from rekt import app
+from rekt.config import load
 from rekt.errors import FrameError, RestError
 from rekt.fields import MAX_NUMBER
-from rekt.model import Instrument
+from rekt.model import Instrument, Window
+from rekt.simulator import simulated
+from rekt.stores.sqlite import Reader
 from rekt.venue import Notice, Reference, Tick
-from rekt.venues.bitfinex import HOLD_US, VENUE
+from rekt.venues.bitfinex import HOLD_S, VENUE
 from tests.contracts.test_venue import NOW_US, settings
+from tests.pipeline.service import Running, until
+from tests.venues.pointed import environ
+
+ALL = Window(0, 1 << 60)
 
 ETH = "tETHF0:USTF0"
+HOLD_US = round(HOLD_S * 1e6)
 
 
 def row(
@@ -122,7 +132,7 @@ def test_subscriptions_are_as_the_documents_have_them() -> None:
         b'{"event":"subscribe","channel":"ticker","symbol":"tBTCUSD"}',
         b'{"event":"subscribe","channel":"status","key":"liq:global"}',
     )
-    assert VENUE.settle_s * 1_000_000 > HOLD_US
+    assert VENUE.settle_s > HOLD_S
     assert settings("bitfinex").number("canary_timeout") > 30  # two heartbeats
 
 
@@ -137,3 +147,24 @@ def test_the_lists_tell_the_pairs() -> None:
     ]
     with pytest.raises(RestError):
         document.parse(b'["error",10020,"pair: invalid"]', 5)
+
+
+def test_what_is_held_back_is_not_claimed_yet(tmp_path: Path) -> None:
+    """While positions wait to be told, the seconds in which they came are not said to be recorded; at the end they are."""
+
+    def claimed_ms() -> int:
+        """The last canary that the ledger knows less the end of what it claims."""
+        with Reader(tmp_path / "l.db") as ledger:
+            last_us = max(one.last_canary_us or 0 for one in ledger.connections(None))
+            return last_us // 1000 - max((one.end_ms for one in ledger.alive(ALL)), default=0)
+
+    with simulated(venue="bitfinex", scene="none", rate=20.0, hold_ms=0, canary_period_s=1.0) as exchange:
+        given = {"REKT_VENUES_ENABLED": "bitfinex", "REKT_DATABASE_PATH": str(tmp_path / "l.db")}
+        given |= environ("bitfinex", exchange.ws_url, exchange.rest_url, connections=1)
+        running = Running(load(None, given, extra=app.keys(), launcher_root=None, cwd=None))
+        try:
+            assert until(lambda: len(running.new) > 100, 40)
+            assert HOLD_S * 1000 <= claimed_ms() <= HOLD_S * 1000 + 3_000
+        finally:
+            running.stop()
+        assert claimed_ms() <= 0

@@ -36,6 +36,7 @@ log = logging.getLogger("rekt.recorder")
 
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
 LONG_S = 10.0  # a wait for the venue's limit of connections that is worth telling
+DUE_S = 1.0  # events that were held back are asked for so often
 LEAVING_S = 5.0  # a connection whose end was announced gets its successor; tried again so soon
 UNREACHABLE = "unreachable"
 REMIND_S = 300.0  # a venue that stays out of reach, or sends what does not fit, is told again so often
@@ -73,6 +74,9 @@ class Lanes:
         self._opened: deque[float] = deque(maxlen=venue.openings[0] if venue.openings is not None else 0)
         divided = len(self._endpoints) > 1 or any(one.topics for one in self._endpoints)
         self._joint = Joint(lambda start_ms: self._fact(TOGETHER, start_ms * 1000)) if divided else None
+        self._proved: dict[
+            tuple[str, int], tuple[object, Span, int]
+        ] = {}  # not told whole: part, span, when (µs)
         self._ended: dict[str, str | None] = {}  # causes of the connections of parts that ended
         self._timeout_s = settings.number("canary_timeout")
         self._renew_s = min(settings.number("renew_after"), venue.life_s * 0.98)
@@ -140,26 +144,45 @@ class Lanes:
             if link.proved.is_set() and not link.ended.is_set() and part in (None, link.part)
         ]
 
-    def changes(self, *, ending: bool = False) -> tuple[list[ConnectionFact], list[Span]]:
-        """What the connections have lived through since the last call; those that have ended are left out then."""
+    def changes(self, *, held: bool, ending: bool = False) -> tuple[list[ConnectionFact], list[Span]]:
+        """What the connections have lived through since the last call; those that have ended are left out then.
+
+        `held`: the decoder holds events back, which would be lost with this process; what is proved of their time is
+        told once they are.
+        """
         connections, spans = [], []
+        now_us = time.time_ns() // 1000
         for link in self.links:
             if (changed := link.life.changes()) is not None:
                 connections.append(changed[0])
-                if self._joint is not None:
-                    self._joint.put(link.part, changed[1])
-                    self._ended[link.name] = changed[0].cause
-                else:
-                    spans.extend(changed[1])
+                self._ended[link.name] = changed[0].cause
+                for span in changed[1]:
+                    self._proved[span.connection, span.start_ms] = link.part, span, now_us
+        for part, span in self._claimed(now_us, held=held):
+            if self._joint is not None:
+                self._joint.put(part, [span])
+            else:
+                spans.append(span)
+        for name in list(self._ended)[:-MOST_ENDED]:
+            del self._ended[name]
         if self._joint is not None:
-            now_us = time.time_ns() // 1000
             rows, joined = self._joint.changes(self._ended, now_us)
             connections += rows + (self._joint.close(now_us, "stopped") if ending else [])
             spans += joined
-            for name in list(self._ended)[:-MOST_ENDED]:
-                del self._ended[name]
         self.links = [link for link in self.links if not link.ended.is_set()]
         return connections, spans
+
+    def _claimed(self, now_us: int, *, held: bool) -> list[tuple[object, Span]]:
+        """What was proved, as far as it may be told now; the rest is kept for later."""
+        claimed = []
+        for key, (part, span, at_us) in list(self._proved.items()):
+            hold_ms = round((self._venue.hold_s + DUE_S) * 1000) - (now_us - at_us) // 1000 if held else 0
+            if hold_ms <= 0:
+                del self._proved[key]
+                claimed.append((part, span))
+            elif span.end_ms - hold_ms >= span.start_ms:
+                claimed.append((part, span._replace(end_ms=span.end_ms - hold_ms)))
+        return claimed
 
     def _start(self, part: Part) -> None:
         """Open the connections of a part, each a lane."""

@@ -265,13 +265,13 @@ class Recorder:
             self.watch.note(events, since_us, self._reference.instruments)
 
     def _put_changes(self, *, ending: bool = False) -> None:
-        connections, spans = self._lanes.changes(ending=ending)
+        connections, spans = self._lanes.changes(held=bool(self._reference.held), ending=ending)
         deliveries = self._deliveries.settle(self._lanes.alive(), asyncio.get_running_loop().time())
         clock = self._clocks.changes()
         for change in clock:
             what = "the machine slept for" if change.kind == "asleep" else "the clock was set by"
             log.warning("%s %.1f s; coverage rests on the venue's own time", what, change.seconds)
-        if connections or self._control or deliveries or clock:
+        if connections or spans or self._control or deliveries or clock:
             facts = Change(
                 control=self._control,
                 connections=tuple(connections),

@@ -26,7 +26,7 @@ from rekt.model import Feed, Instrument, Liquidation, OrderSide
 from rekt.venue import Decoded, Document, Endpoint, Notice, Reference, Tick, Venue, common_keys
 
 _FEED = Feed("bitfinex", "linear", "trade", "all")
-HOLD_US = 4_000_000
+HOLD_S = 4.0
 _PAPER = "tTEST"
 _QUOTES = {"UST": "USDT"}
 _RECONNECT, _MAINTENANCE = 20051, 20060
@@ -67,6 +67,7 @@ class Bitfinex(Venue):
     name = "bitfinex"
     keys = _KEYS
     feeds = (_FEED,)
+    hold_s = HOLD_S
     settle_s = 10.0  # what is held comes seconds later
     apart_s = 3.5
     canary = "the ticker of tBTCUSD, and a heartbeat each 15 s on a channel that is silent"
@@ -111,7 +112,7 @@ class Bitfinex(Venue):
     def due(self, received_us: int, reference: Reference) -> tuple[Liquidation, ...]:
         """Positions held long enough; a clock that was set, in either direction, ends the wait too."""
         held = cast("dict[str, Liquidation]", reference.held)
-        done = [key for key, event in held.items() if abs(received_us - event.received_us) >= HOLD_US]
+        done = [key for key, event in held.items() if abs(received_us - event.received_us) >= HOLD_S * 1e6]
         return tuple(held.pop(key) for key in done)
 
 
