@@ -270,18 +270,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--times", type=int, default=50, help="of a full disk, and of a faulty one")
-    parser.add_argument("--overflows", type=int, default=10)
+    parser.add_argument("--times", type=int, default=50, help="of a full disk, and of a faulty one; 0: none")
+    parser.add_argument("--overflows", type=int, default=10, help="of the memory; 0: none")
     parser.add_argument("--rate", type=float, default=500.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    forms: dict[str, Callable[[], Troubled]] = {
-        "full": lambda: full_disk(given.times, rate=given.rate, seed=given.seed),
-        "faulty": lambda: faulty_disk(given.times, rate=given.rate, seed=given.seed),
-        "overflow": lambda: overflow(given.overflows, seed=given.seed),
+    forms: dict[str, tuple[int, Callable[[], Troubled]]] = {
+        "full": (given.times, lambda: full_disk(given.times, rate=given.rate, seed=given.seed)),
+        "faulty": (given.times, lambda: faulty_disk(given.times, rate=given.rate, seed=given.seed)),
+        "overflow": (given.overflows, lambda: overflow(given.overflows, seed=given.seed)),
     }
     failed = False
-    for name, form in forms.items():
+    for name, (count, form) in forms.items():
+        if not count:
+            continue
         began = time.time()
         outcome = form()
         print(f"{name}: {iso_ms(int(began * 1000))}, {time.time() - began:.0f} s: {outcome}", flush=True)
