@@ -127,7 +127,8 @@ def network(
                 process.send_signal(signal.SIGTERM)
                 if process.wait(20):
                     found.faults.append(f"the recorder ended with {process.returncode}")
-        _finish(ledger, exchange, matching, found)
+        ended_ms = int(time.time() * 1000)  # the exchange goes on while all is held together
+        _finish(ledger, exchange, matching, found, ended_ms)
         with log.open(errors="replace") as lines:
             said = "".join(line for line in lines if " committed " not in line)
         if "Traceback" in said or "decoder failed" in said:
@@ -197,7 +198,7 @@ def _tell(
     told(json.dumps(state))
 
 
-def _finish(ledger: Path, exchange: SimulatorThread, matching: Matching, found: Found) -> None:
+def _finish(ledger: Path, exchange: SimulatorThread, matching: Matching, found: Found, ended_ms: int) -> None:
     """After the recorder has ended: hold all of it together."""
     matching.step()
     found.faults += matching.faults
@@ -237,7 +238,7 @@ def _finish(ledger: Path, exchange: SimulatorThread, matching: Matching, found: 
         found.faults.append(f"coverage is {summary.coverage}, with gaps {summary.gaps[:20]}")
     if rows != matching.matched:
         found.faults.append(f"the ledger has {rows} rows, but {matching.matched} events were matched")
-    if last < max(sent.event_time_ms for sent in exchange.sent) - 30_000:
+    if last < ended_ms - 30_000:
         found.faults.append("the proof ends long before the end")
     # What waited unread on a connection that was cut may be gone; all other garbage must be there.
     certain = sum(
