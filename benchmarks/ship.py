@@ -83,13 +83,10 @@ def shipped(ledger: Path, place: Place, number: int) -> float:
 
 def prepare(events: list[Liquidation]) -> list[Prepared]:
     """Events as what the client takes: symbols, columns, time."""
-    prepared = []
-    for event in events:
-        columns = rows.numbers(event)
-        columns["event_time"] = TimestampMicros((event.event_time or 0) * 1000)
-        columns["received_at"] = TimestampMicros(event.received_us)
-        prepared.append((rows.symbols(event), columns, TimestampMicros(event.trade_time * 1000)))
-    return prepared
+    return [
+        (rows.symbols(event), rows.columns(event, TimestampMicros), TimestampMicros(event.trade_time * 1000))
+        for event in events
+    ]
 
 
 def bare(prepared: list[Prepared], place: Place) -> float:

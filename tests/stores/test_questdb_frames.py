@@ -32,8 +32,8 @@ texts = decimals.filter(lambda text: len(text) <= 40) | st.from_regex(
 @given(texts)
 def test_every_digit_survives_the_double(text: str) -> None:
     """The double and the text beside it give the venue's own digits back, trailing zeros included."""
-    columns = rows.numbers(event()._replace(average_price=text))
-    assert rows.digits(columns["PRICE"], columns.get("price_text")) == text
+    columns = rows.columns(event()._replace(average_price=text), int)
+    assert rows.digits(columns["PRICE"], columns["price_text"]) == text
 
 
 @given(texts)

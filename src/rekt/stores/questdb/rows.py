@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -70,31 +71,31 @@ def symbols(event: Liquidation) -> dict[str, str | None]:
     return _symbols(event.feed, event.symbol, event.order_side, event.status, event.basis)
 
 
-def numbers(event: Liquidation) -> dict[str, Any]:
-    """The other columns but the times, those that have a value (hot path: plain code, nothing called per column)."""
-    _, _, uid, _, _, _, price, average_price, quantity, filled_quantity, notional, _, _, _ = event
-    hexed = uid.hex()
-    found: dict[str, Any] = {"uid": f"{hexed[:8]}-{hexed[8:12]}-{hexed[12:16]}-{hexed[16:20]}-{hexed[20:]}"}
-    if notional is not None:
-        found["micros"] = notional
-        found["USDVALUE"] = notional / MICRO
-    if average_price is not None:
-        found["PRICE"] = float(average_price)
-        if needs_text(average_price):
-            found["price_text"] = average_price
-    if filled_quantity is not None:
-        found["QUANTITY"] = float(filled_quantity)
-        if needs_text(filled_quantity):
-            found["quantity_text"] = filled_quantity
-    if price is not None:
-        found["order_price"] = float(price)
-        if needs_text(price):
-            found["order_price_text"] = price
-    if quantity is not None:
-        found["order_quantity"] = float(quantity)
-        if needs_text(quantity):
-            found["order_quantity_text"] = quantity
-    return found
+def columns(event: Liquidation, moment: Callable[[int], Any]) -> dict[str, Any]:
+    """The other columns but the trade time, None where there is no value; `moment` makes the client's time of µs.
+
+    Hot path: one dictionary with all its keys, so that it is made in its final size.
+    """
+    (_, _, uid, _, _, _, price, average_price, quantity, filled_quantity, notional, _,
+     event_time, received_us) = event  # fmt: skip
+    digits = uid.hex()
+    return {
+        "uid": f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
+        "micros": notional,
+        "USDVALUE": None if notional is None else notional / MICRO,
+        "PRICE": None if average_price is None else float(average_price),
+        "price_text": average_price if average_price is not None and needs_text(average_price) else None,
+        "QUANTITY": None if filled_quantity is None else float(filled_quantity),
+        "quantity_text": filled_quantity
+        if filled_quantity is not None and needs_text(filled_quantity)
+        else None,
+        "order_price": None if price is None else float(price),
+        "order_price_text": price if price is not None and needs_text(price) else None,
+        "order_quantity": None if quantity is None else float(quantity),
+        "order_quantity_text": quantity if quantity is not None and needs_text(quantity) else None,
+        "event_time": None if event_time is None else moment(event_time * 1000),
+        "received_at": moment(received_us),
+    }
 
 
 def event(row: list[Any]) -> Liquidation:

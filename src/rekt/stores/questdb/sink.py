@@ -72,15 +72,11 @@ class QuestDB:
         first, second = self._names.events, self._names.others
         row, moment = buffer.row, TimestampMicros
         for event in events:
-            columns = rows.numbers(event)
-            if event.event_time is not None:
-                columns["event_time"] = moment(event.event_time * 1000)
-            columns["received_at"] = moment(event.received_us)
             try:
                 row(
                     first if rows.first_table(event) else second,
                     symbols=rows.symbols(event),
-                    columns=columns,
+                    columns=rows.columns(event, moment),
                     at=moment(event.trade_time * 1000),
                 )
             except (QuestDBError, OverflowError, ValueError, TypeError) as error:
