@@ -272,7 +272,9 @@ def test_the_next_post_is_shown_with_its_picture_and_the_last_outcomes(
             Entry("x", "2026-07-16T12", "words", state="failed", reason="the keys are refused", created_ms=1)
         )
     page = look(serve().url)
-    expect(page.locator("#post-text")).to_contain_text("123,456")
+    expect(page.locator("#post-text")).to_contain_text(
+        "$123"
+    )  # the hour chooses the words: $123,456 or $123k
     image = page.locator("#post-picture img")
     image.scroll_into_view_if_needed()
     expect(image).to_be_visible()
@@ -321,11 +323,13 @@ def test_focus_and_hover_outlive_what_is_drawn_anew(serve: Serve, books: Books, 
     expect(button).to_be_visible()
     expect(page.locator("#venues")).to_contain_text("day")  # all that the strip tells is there
     button.focus()
-    page.evaluate("document.querySelector('#venues .name').dataset.mark = 'same'")
+    page.evaluate(
+        "document.querySelector('#venues .name').mark = 'same'"
+    )  # of the element itself: no attribute
     with page.expect_response("**/api/v1/symbols*"):
         pass
     page.wait_for_timeout(1500)
-    expect(page.locator("#venues .name").first).to_have_attribute("data-mark", "same")
+    assert page.evaluate("document.querySelector('#venues .name').mark") == "same"
     assert page.evaluate("document.activeElement.closest('#symbol-rows') !== null")
     page.keyboard.press("Enter")
     assert "symbol=" in page.url
