@@ -187,8 +187,7 @@ def test_an_announced_shutdown_of_all_leaves_no_hole(tmp_path: Path) -> None:
 def test_connections_are_opened_within_the_venues_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it is cut: so far apart, and so many in a while, as the venue allows."""
-    monkeypatch.setattr(app.venue("binance"), "apart_s", 0.3, raising=False)
+    """However often it is cut: so many in a while as the venue allows, counted where it counts them."""
     monkeypatch.setattr(app.venue("binance"), "openings", (3, 8.0), raising=False)
     with (
         simulated(scene="none") as exchange,
@@ -199,8 +198,7 @@ def test_connections_are_opened_within_the_venues_limits(
             exchange.cut("open")
         assert until(lambda: len(exchange.connections) == 6, 20)
         opened = sorted(life.opened_ms for life in exchange.connections)
-    assert all(later - earlier > 250 for earlier, later in itertools.pairwise(opened))
-    assert all(later - earlier > 7900 for earlier, later in zip(opened, opened[3:], strict=False))
+    assert all(later - earlier >= 7990 for earlier, later in zip(opened, opened[3:], strict=False))
 
 
 def _proved(recorder: Running, exchange: SimulatorThread, count: int) -> bool:

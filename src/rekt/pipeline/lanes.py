@@ -13,7 +13,6 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import chain
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from rekt.model import Instrument, Span
 from rekt.pipeline.committer import Change, Intake
 from rekt.pipeline.joint import TOGETHER, Joint
 from rekt.pipeline.link import Link, Reader
+from rekt.pipeline.openings import Openings
 from rekt.pipeline.topics import Shares
 from rekt.venue import Endpoint, Venue
 from rekt.wire.address import shown
@@ -35,7 +35,6 @@ from rekt.wire.connection import Connection
 log = logging.getLogger("rekt.recorder")
 
 MOST_ENDED = 1000  # connections of parts whose ends are remembered, to tell why the whole broke off
-LONG_S = 10.0  # a wait for the venue's limit of connections that is worth telling
 DUE_S = 1.0  # events that were held back are asked for so often
 LEAVING_S = 5.0  # a connection whose end was announced gets its successor; tried again so soon
 UNREACHABLE = "unreachable"
@@ -69,9 +68,7 @@ class Lanes:
         self._shares = [Shares(one.topics.per_connection) if one.topics else None for one in self._endpoints]
         self._lanes: dict[Part, list[asyncio.Task[None]]] = {}
         self._count = max(1, settings.whole("connections"))  # lanes of a part
-        self._opening = asyncio.Lock()
-        self._open_at = 0.0  # loop time from which the venue's limits let us connect again
-        self._opened: deque[float] = deque(maxlen=venue.openings[0] if venue.openings is not None else 0)
+        self._openings = Openings(venue)
         divided = len(self._endpoints) > 1 or any(one.topics for one in self._endpoints)
         self._joint = Joint(lambda start_ms: self._fact(TOGETHER, start_ms * 1000)) if divided else None
         self._proved: dict[
@@ -255,9 +252,8 @@ class Lanes:
 
     async def _link(self, part: Part) -> Link:
         endpoint, shares = self._endpoints[part.endpoint], self._shares[part.endpoint]
-        await self._turn()
-        connection = await self._open(endpoint)
-        self._opened.append(asyncio.get_running_loop().time())  # one that does not reach it counts nowhere
+        async with self._openings.turn():
+            connection = await self._open(endpoint)
         log.debug("%s: handshake done with %s", self._venue.name, shown(endpoint.url))
         link = Link(
             connection,
@@ -272,19 +268,6 @@ class Lanes:
         if self.paused:
             link.pause()
         return link
-
-    async def _turn(self) -> None:
-        """Wait until another connection may be opened: so much the venue wants between two, so many in a while."""
-        loop = asyncio.get_running_loop()
-        async with self._opening:
-            if self._venue.openings is not None and len(self._opened) == self._opened.maxlen:
-                self._open_at = max(self._open_at, self._opened[0] + self._venue.openings[1])
-            if (wait_s := self._open_at - loop.time()) > LONG_S:
-                log.warning(
-                    "%s: opening no connection for %.0f s: it limits how many", self._venue.name, wait_s
-                )
-            await asyncio.sleep(max(0.0, wait_s))
-            self._open_at = loop.time() + self._venue.apart_s
 
     def _fact(self, url: str, opened_us: int) -> ConnectionFact:
         """A new connection's row."""
