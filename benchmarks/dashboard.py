@@ -6,7 +6,8 @@
 The ledger is made once and kept in --folder. Events go in through the ledger's own `append`, by a process that stands
 for the recorder; its latency is receipt → durable of each batch, with nobody looking, with the page open, and with many
 clients, in turns. The browser is the system's Chromium, headless. Browser and clients stand for other machines, so on
-Linux they get only what recorder and server leave of this one's processors (SCHED_IDLE).
+Linux they get only what recorder and server leave of this one's processors (SCHED_IDLE). That holds within a session
+only (sched(7), autogroup), and Playwright gives a browser a session of its own: so the browser is started here.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -80,9 +82,8 @@ def main() -> None:
         url = server.stdout.readline().strip() if server.stdout else ""
         time.sleep(5)  # each symbol's 30 days are read in the background after the start
         elsewhere()
-        with sync_playwright() as playwright:
-            chromium = shutil.which("chromium") or "chromium"
-            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        with ExitStack() as stack, sync_playwright() as playwright:
+            browser = playwright.chromium.connect_over_cdp(stack.enter_context(chromium()))
             told("first paint")
             paints = [paint(browser.new_page(), url) for _ in range(5)]
             if given.paint:
@@ -143,6 +144,29 @@ def elsewhere() -> None:
     """This process and those that it starts stand for other machines from now on."""
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+@contextmanager
+def chromium() -> Iterator[str]:
+    """A browser in this process's session; where its driver reaches it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [shutil.which("chromium") or "chromium", "--headless", "--remote-debugging-port=0"]
+        process = subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", *FLAGS, "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            told_in, deadline = Path(profile) / "DevToolsActivePort", time.monotonic() + 60
+            while not (told_in.exists() and told_in.read_text().count("\n")):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("Chromium does not start")
+                time.sleep(0.05)
+            port, path = told_in.read_text().split()
+            yield f"ws://127.0.0.1:{port}{path}"
+        finally:
+            process.terminate()
+            process.wait(15)
 
 
 def told(step: str) -> None:

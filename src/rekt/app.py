@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from rekt.model import Liquidation
     from rekt.publisher import Service as PublisherKind
     from rekt.stats.coverage import Traits
-    from rekt.stores.sqlite import Ledger, Reader
-    from rekt.stores.sqlite.outbox import Outbox
+    from rekt.stores.sqlite import Ledger, Outbox, Reader
     from rekt.venue import Endpoint, Venue
     from rekt.wire.connection import Connection
 
@@ -154,7 +153,7 @@ def reader(settings: Settings) -> Reader:
 
 def outbox(settings: Settings) -> Outbox:
     """The posts, for writing. Raises LedgerError."""
-    from rekt.stores.sqlite.outbox import Outbox
+    from rekt.stores.sqlite import Outbox
 
     return Outbox(outbox_path(settings))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rekt.stores.questdb.reads import QuestDBReader
     from rekt.stores.questdb.server import Server
     from rekt.stores.questdb.sql import Place
-    from rekt.stores.sqlite.sinks import Follower
+    from rekt.stores.sqlite import Follower
 
 SMALL = 1_000  # a batch size of the original's that nobody meant for us
 KEEP_AT_LEAST = 8  # days: comparisons reach back 7, and so does the search for repeats
@@ -97,7 +97,7 @@ def ship(settings: Settings, stop: threading.Event) -> None:
     """Ship until `stop`; waits while another process ships this ledger. Raises LedgerError."""
     from rekt.pipeline.shipper import Shipper
     from rekt.stores.questdb.sink import QuestDB
-    from rekt.stores.sqlite.sinks import Follower, Marks
+    from rekt.stores.sqlite import Follower, Marks
 
     database = settings.section("DATABASE")
     with _alone(settings.ledger_path, stop) as ours:
@@ -152,7 +152,7 @@ def resync(settings: Settings, window: Window | None, tell: Callable[[int, int],
     """Send everything (of a window) again; how many events. `tell` is given how many of how many. Raises StoreError."""
     from rekt.pipeline.shipper import Shipper
     from rekt.stores.questdb.sink import QuestDB
-    from rekt.stores.sqlite.sinks import Follower, Marks
+    from rekt.stores.sqlite import Follower, Marks
 
     marks = Marks(settings.ledger_path)
     source = Follower(settings.ledger_path)
@@ -170,7 +170,7 @@ def audit(settings: Settings, window: Window) -> tuple[list[Difference], list[st
     """Compare ledger and QuestDB by the hour: what differs, what is wrong with the view, rows behind the cursor."""
     from rekt.pipeline.audit import Auditor
     from rekt.stores.questdb.sink import QuestDB
-    from rekt.stores.sqlite.sinks import Follower, Marks
+    from rekt.stores.sqlite import Follower, Marks
 
     marks = Marks(settings.ledger_path)
     source = Follower(settings.ledger_path)
@@ -224,7 +224,7 @@ def status(settings: Settings) -> dict[str, Any]:
 
 def reached(settings: Settings) -> tuple[SinkState, int, int]:
     """How far the sink has come, the ledger's highest row, and how many rows are to be sent. Raises LedgerError."""
-    from rekt.stores.sqlite.sinks import Follower
+    from rekt.stores.sqlite import Follower
 
     ledger: Follower = Follower(settings.ledger_path)
     try:
@@ -235,7 +235,7 @@ def reached(settings: Settings) -> tuple[SinkState, int, int]:
 
 
 def _progress(settings: Settings) -> dict[str, Any]:
-    from rekt.stores.sqlite.sinks import Follower
+    from rekt.stores.sqlite import Follower
 
     ledger: Follower = Follower(settings.ledger_path)
     try:

@@ -156,11 +156,11 @@ class Facts(Protocol):
         ...
 
     def sums(self, window: Window) -> list[Bucket]:
-        """Roll-ups of whole hours added up over the window by venue, symbol and side."""
+        """Counts and sums over the window by venue, symbol and side; what brought nothing is not there."""
         ...
 
     def count(self, window: Window) -> list[Bucket]:
-        """A recount of the events themselves by venue, symbol and side, for stretches that are no whole hours."""
+        """A recount of the events themselves by venue, symbol and side: what `sums` must equal."""
         ...
 
     def largest(self, window: Window, venues: Collection[str] | None = None) -> Largest | None:

@@ -5,6 +5,8 @@ A store joins by a factory in STORES: given a folder, it gives an empty store th
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -150,6 +152,49 @@ def test_rolls_up_by_minute_hour_and_symbol(store: Store) -> None:
     ]
     assert sorted(store.totals(window, "hour_symbol")) == by_symbol
     assert sorted(store.sums(window)) == sorted(store.count(window)) == by_symbol
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_window_adds_up_to_its_events(store: Store, seed: int) -> None:
+    """Whole hours, parts of one, ends of which most or little lies inside: always what the events themselves say."""
+    chosen = random.Random(seed)
+    made = [
+        event(
+            number,
+            at=START
+            + chosen.choice((chosen.randrange(3 * HOUR), HOUR + chosen.randrange(MINUTE), 2 * HOUR - 1)),
+            symbol=chosen.choice(("BTCUSDT", "ETHUSDT")),
+            side=chosen.choice(("SELL", "BUY")),
+            notional=chosen.choice((None, chosen.randrange(9), chosen.randrange(1 << 62))),
+            status=chosen.choice(("FILLED", "FILLED", "NEW")),
+        )
+        for number in range(150)
+    ]
+    store.append(batch(*made))
+    edges = [START, START + HOUR, START + HOUR + MINUTE, START + 2 * HOUR, START + 3 * HOUR]
+    edges += [START + chosen.randrange(3 * HOUR) for _ in range(5)]
+    for start, end in itertools.combinations(sorted(edges), 2):
+        inside = [one for one in made if start <= one.trade_time < end and one.status == "FILLED"]
+        sums: dict[tuple[str, str], list[int]] = {}
+        for one in inside:
+            entry = sums.setdefault((one.symbol, one.side), [0, 0, 0])
+            entry[0] += 1
+            entry[1] += one.notional is None
+            entry[2] += one.notional or 0
+        want: list[tuple[object, ...]] = [
+            (start, "binance", *key, *entry) for key, entry in sorted(sums.items())
+        ]
+        assert sorted(store.sums(Window(start, end))) == want
+        assert sorted(store.count(Window(start, end))) == want
+        most = min(
+            ((-one.notional, one.trade_time, one.uid, one) for one in inside if one.notional is not None),
+            default=None,
+        )
+        largest = store.largest(Window(start, end))
+        assert (largest is None) == (most is None)
+        if largest and most:
+            assert largest[:3] == (most[3].symbol, most[3].side, most[3].notional)
+            assert largest.trade_time == most[3].trade_time
 
 
 def test_sums_are_exact_beyond_64_bits(store: Store) -> None:

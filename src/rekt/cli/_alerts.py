@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from rekt.config import Settings
-    from rekt.stores.sqlite.outbox import Outbox
+    from rekt.stores.sqlite import Outbox
 
 log = logging.getLogger("rekt.alert")
 WITHIN_S = 20.0

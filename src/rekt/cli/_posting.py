@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from rekt.posts.large import Notice
     from rekt.posts.template import Template
     from rekt.stores.questdb.reads import QuestDBReader
-    from rekt.stores.sqlite import Reader
-    from rekt.stores.sqlite.outbox import Outbox
+    from rekt.stores.sqlite import Outbox, Reader
 
 log = logging.getLogger("rekt.post")
 

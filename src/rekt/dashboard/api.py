@@ -130,7 +130,7 @@ async def _status(context: Context, _: Request, _asked: dict[str, Any]) -> Respo
     async def make() -> bytes:
         return encode(await context.numbers.status())
 
-    return json(await context.numbers.kept("status", make))
+    return json(await context.numbers.answers.get("status", make))
 
 
 async def _post(context: Context, _: Request, _asked: dict[str, Any]) -> Response:

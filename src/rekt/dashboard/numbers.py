@@ -1,11 +1,11 @@
-"""The answers: each number by the same function as the commands', kept for a moment and shared by all who ask."""
+"""What the dashboard tells: each number by the same function as the commands', kept for a moment and shared."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from rekt.dashboard.book import Book, Shelf
+from rekt.dashboard.kept import Answers
 from rekt.dashboard.preview import KEPT_MS, Posting, Preview
 from rekt.dashboard.watched import Watched
 from rekt.errors import LedgerError
@@ -27,13 +28,11 @@ from rekt.stats.normal import History, Key, Normal
 from rekt.stats.quality import quality
 from rekt.stats.series import Step, series
 from rekt.stats.status import status_object
-from rekt.stats.summary import ENOUGH, added_up, recorded, summarise, to_record
+from rekt.stats.summary import ENOUGH, recorded, summarise, to_record
 from rekt.store import Alive
 
 log = logging.getLogger("rekt.dashboard")
 
-KEPT_S = 1.0  # so long an answer is given again
-KEPT_ANSWERS = 500
 _USUAL = Traits()
 encode = msgspec.json.encode
 Object = dict[str, Any]
@@ -62,13 +61,12 @@ class Source:
 
 
 class Numbers:
-    """Asks the ledger, and keeps what was answered for a second."""
+    """Asks the ledger; what was answered is kept for a moment."""
 
     def __init__(self, source: Source, shelf: Shelf) -> None:
         self.source = source
         self.shelf = shelf
-        self._kept: dict[object, tuple[float, asyncio.Task[bytes]]] = {}
-        self._qualities: dict[object, tuple[float, Object]] = {}
+        self.answers = Answers()
         self._history: History | None = None
         self._preview = Preview(source.posting, source.traits)
         self._sink = Watched(source.sink) if source.sink else None
@@ -77,16 +75,6 @@ class Numbers:
         """Ask nothing more."""
         if self._sink:
             self._sink.close()
-
-    async def kept(self, key: object, make: Callable[[], Awaitable[bytes]], seconds: float = KEPT_S) -> bytes:
-        """An answer no older than so many seconds; who asks meanwhile gets the same."""
-        now = time.monotonic()
-        held = self._kept.get(key)
-        if held is None or held[0] <= now or (held[1].done() and held[1].exception() is not None):
-            if len(self._kept) >= KEPT_ANSWERS:
-                self._kept = {k: v for k, v in self._kept.items() if v[0] > now}
-            held = self._kept[key] = (now + seconds, asyncio.ensure_future(_run(make)))
-        return await asyncio.shield(held[1])
 
     async def knows(self, venue: str) -> bool:
         """Whether a venue of this name is in the ledger, or could be."""
@@ -98,19 +86,13 @@ class Numbers:
         return await self.shelf.ask(lambda book: summarise(book, window, now, traits=traits, venues=among))
 
     async def quality(self, window: Window, key: object, venue: str | None = None) -> Object:
-        """How well a window was recorded. It looks at each event: what took long is kept for long."""
-        key, among = (key, venue), _among(venue)
-        held = self._qualities.get(key)
-        began = time.monotonic()
-        if held is None or began >= held[0]:
-            found = await self.shelf.ask(
-                lambda book: quality_object(quality(book, window, self.source.traits, among))
-            )
-            took = time.monotonic() - began
-            held = self._qualities[key] = (time.monotonic() + max(KEPT_S, 50 * took), found)
-            if len(self._qualities) > KEPT_ANSWERS:
-                self._qualities = {key: held}
-        return held[1]
+        """How well a window was recorded. It looks at each event: so it is kept for long."""
+        traits, among = self.source.traits, _among(venue)
+
+        def look(book: Book) -> Object:
+            return quality_object(quality(book, window, traits, among))
+
+        return await self.answers.get(("quality", key, venue), lambda: self.shelf.ask(look), dear=50)
 
     async def hour(self, window: Window, key: object, venue: str | None = None) -> Object:
         """The object *hour*, with how well it was recorded."""
@@ -135,7 +117,7 @@ class Numbers:
                 return encode(await self.hour(window, key, venue))
             return encode(hour_object(await self.summary(window, venue)))
 
-        return await self.kept(("summary", hour, length, full, venue), make)
+        return await self.answers.get(("summary", hour, length, full, venue), make)
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""
@@ -165,7 +147,7 @@ class Numbers:
                 "items": [_step(one) for one in steps], "gaps": gaps,
             })  # fmt: skip
 
-        return await self.kept(("buckets", window, step, venue), lambda: self.shelf.ask(look))
+        return await self.answers.get(("buckets", window, step, venue), lambda: self.shelf.ask(look))
 
     async def symbols(self, length: int, venue: str | None = None) -> bytes:
         """Each symbol of the time up to now, with where it stands among its own last 30 days."""
@@ -176,7 +158,7 @@ class Numbers:
             window = Window(now - length, now)
             sides: dict[Key, dict[str, list[int]]] = {}
             unknown: dict[Key, int] = {}
-            for bucket in added_up(book, window):
+            for bucket in book.sums(window):
                 if venue not in (None, bucket.venue):
                     continue
                 key = (bucket.venue, bucket.symbol)
@@ -197,7 +179,7 @@ class Numbers:
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "items": items,
             })  # fmt: skip
 
-        return await self.kept(("symbols", length, history, venue), lambda: self.shelf.ask(look), 2.0)
+        return await self.answers.get(("symbols", length, history, venue), lambda: self.shelf.ask(look), 2.0)
 
     async def coverage(self, window: Window, key: object, venue: str | None = None) -> bytes:
         """What of a window was proved to be received, by venue, the gaps, and what the venues' figures rest on."""
@@ -223,7 +205,7 @@ class Numbers:
                 "gaps": _gaps(book, window, now, alive, traits),
             })  # fmt: skip
 
-        return await self.kept(("coverage", key, venue), lambda: self.shelf.ask(look))
+        return await self.answers.get(("coverage", key, venue), lambda: self.shelf.ask(look))
 
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""
@@ -231,7 +213,7 @@ class Numbers:
         def look(book: Book) -> bytes:
             return encode(self._preview.post(book, self.source.clock_ms()))
 
-        return await self.kept("post", lambda: self.shelf.ask(look), 2.0)
+        return await self.answers.get("post", lambda: self.shelf.ask(look), 2.0)
 
     async def picture(self, asked: int | None) -> bytes | str:
         """Its picture, a PNG, drawn when somebody looks and its words are new; or why there is none."""
@@ -244,7 +226,7 @@ class Numbers:
             return await asyncio.to_thread(self._preview.picture, data)
 
         try:
-            return await self.kept(("picture", at), make, KEPT_MS / 1000)
+            return await self.answers.get(("picture", at), make, KEPT_MS / 1000)
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the page goes without
@@ -273,10 +255,6 @@ class Numbers:
 
 def _by_symbol(window: Window, book: Book) -> list[Bucket]:
     return book.totals(window, "hour_symbol")
-
-
-async def _run(make: Callable[[], Awaitable[bytes]]) -> bytes:
-    return await make()
 
 
 def _among(venue: str | None) -> list[str] | None:

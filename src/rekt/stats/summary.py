@@ -1,6 +1,6 @@
 """Buckets and spans → `HourSummary`: the one definition of every number that is shown or posted.
 
-Whole hours come from the roll-ups, ragged ends from a recount of their events; both give the same sums.
+The store adds up, exactly: it does not matter whether from roll-ups or from the events.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def summarise(
     """
     single = window.start % HOUR == 0 and window.end - window.start == HOUR
     with facts.snapshot() if single or window.end - window.start <= _BRIEF else nullcontext():
-        buckets = [one for one in added_up(facts, window) if venues is None or one.venue in venues]
+        buckets = [one for one in facts.sums(window) if venues is None or one.venue in venues]
         largest = facts.largest(window, venues)
         enabled = [
             name for name in recorded(facts, window) or to_record(traits) if venues is None or name in venues
@@ -74,18 +74,6 @@ def summarise(
         mean_24h=compared[1],
         mean_7d=compared[2],
     )
-
-
-def added_up(facts: Facts, window: Window) -> list[Bucket]:
-    """Counts and sums of a window by venue, symbol and side."""
-    whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
-    if whole.start >= whole.end:
-        return facts.count(window)
-    found = facts.sums(whole)
-    for end in (Window(window.start, whole.start), Window(whole.end, window.end)):
-        if end.start < end.end:
-            found += facts.count(end)
-    return found
 
 
 def _tallies(named: Iterable[tuple[str, Bucket]]) -> dict[str, Tally]:

@@ -82,9 +82,8 @@ class QuestDBReader:
         return self._grouped(_whole(window, length), sample, by_symbol=scope == "hour_symbol")
 
     def sums(self, window: Window) -> list[Bucket]:
-        """Sums of whole hours over the window by venue, symbol and side."""
-        found = self._grouped(_whole(window, HOUR), "", by_symbol=True)
-        return [bucket._replace(start=window.start) for bucket in found]
+        """Counts and sums over the window by venue, symbol and side."""
+        return self.count(window)
 
     def count(self, window: Window) -> list[Bucket]:
         """A count of the events themselves by venue, symbol and side."""

@@ -39,20 +39,31 @@ def totals(rows: Rows, window: Window, scope: Scope) -> list[Bucket]:
 
 
 def sums(rows: Rows, window: Window) -> list[Bucket]:
-    """Roll-ups of whole hours added up over the window by venue, symbol and side."""
+    """Counts and sums over the window by venue, symbol and side.
+
+    Whole hours from their roll-ups. Of an hour at an end by what is less: its events inside, or its roll-up without its
+    events outside. So a time up to now costs the same however much the running hour brought.
+    """
+    whole, ends = _divided(window)
     found: list[tuple[Any, ...]] = []
-    for start, end in _steps(window, DAY * 31):
+    for start, end in _steps(whole, DAY * 31):
         found += rows(
             "SELECT ?4, f.venue, b.symbol, b.order_side, sum(b.count), sum(b.unknown_count), sum(b.dollars),"
             " sum(b.micros) FROM bucket b JOIN feed f ON f.id = b.feed WHERE b.scope = ?1 AND b.start >= ?2"
             " AND b.start < ?3 GROUP BY b.feed, b.symbol, b.order_side",
             SCOPES["hour_symbol"], start, end, window.start,
         )  # fmt: skip
-    return _merged(found)
+    for part in ends:
+        found += _end(rows, part, window.start)
+    return [bucket for bucket in _merged(found) if bucket.count]
 
 
 def count(rows: Rows, window: Window) -> list[Bucket]:
     """A recount of the events themselves by venue, symbol and side."""
+    return _merged(_counted(rows, window, window.start))
+
+
+def _counted(rows: Rows, window: Window, key: int) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
     for start, end in _steps(window, 5 * MINUTE):
         found += rows(
@@ -60,36 +71,62 @@ def count(rows: Rows, window: Window) -> list[Bucket]:
             " coalesce(sum(l.notional / 1000000), 0), coalesce(sum(l.notional % 1000000), 0)"
             f" {FROM} WHERE l.trade_time >= ?1 AND l.trade_time < ?2 AND {COUNTS}"
             " GROUP BY l.feed, l.symbol, l.order_side",
-            start, end, window.start,
+            start, end, key,
         )  # fmt: skip
-    return _merged(found)
+    return found
+
+
+def _end(rows: Rows, part: Window, key: int) -> list[tuple[Any, ...]]:
+    """A part of an hour, as rows that are to be added up."""
+    hour = part.start // HOUR * HOUR
+    ((more,),) = rows(  # of a sealed day the events are gone: nothing can be taken off its hours
+        "SELECT total(iif(start >= ?2 AND start < ?3, count, -count)) > 0 AND ?1 >="
+        " coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'sealed_before'), ?1)"
+        " FROM bucket WHERE scope = ?4 AND start >= ?1 AND start < ?5",
+        hour, part.start // MINUTE * MINUTE, part.end, SCOPES["minute"], hour + HOUR,
+    )  # fmt: skip
+    if not more:
+        return _counted(rows, part, key)
+    return rows(  # one statement, so that both are of one state
+        "SELECT ?1, f.venue, b.symbol, b.order_side, b.count, b.unknown_count, b.dollars, b.micros"
+        " FROM bucket b JOIN feed f ON f.id = b.feed WHERE b.scope = ?2 AND b.start = ?3 UNION ALL"
+        " SELECT ?1, f.venue, l.symbol, l.order_side, -count(*), count(l.notional) - count(*),"
+        " -coalesce(sum(l.notional / 1000000), 0), -coalesce(sum(l.notional % 1000000), 0)"
+        f" {FROM} WHERE (l.trade_time >= ?3 AND l.trade_time < ?4 OR l.trade_time >= ?5 AND l.trade_time < ?6)"
+        f" AND {COUNTS} GROUP BY l.feed, l.symbol, l.order_side",
+        key, SCOPES["hour_symbol"], hour, part.start, part.end, hour + HOUR,
+    )  # fmt: skip
 
 
 def largest(rows: Rows, window: Window, venues: Collection[str] | None = None) -> Largest | None:
-    """The largest counting event (of these venues): kept by the hour; the ragged ends are scanned."""
+    """The largest counting event (of these venues): kept by the hour.
+
+    Of an hour at an end the events are looked through only where one outside is larger than all known inside.
+    """
     among = ""
     if venues is not None:
         marks = ",".join("?" * len(venues))
         feeds = rows(f"SELECT id FROM feed WHERE venue IN ({marks})", *venues)
         among = f" AND feed IN ({','.join(str(int(feed)) for (feed,) in feeds)})"
-    whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
-    best = []
-    if whole.start >= whole.end:
-        ends = [window]
-    else:
-        ends = [Window(window.start, whole.start), Window(whole.end, window.end)]
-        best += rows(
-            "SELECT largest, largest_time, largest_uid FROM bucket WHERE scope = 1 AND start >= ? AND start < ?"
-            f" AND largest IS NOT NULL{among} ORDER BY largest DESC, largest_time, largest_uid LIMIT 1",
-            *whole,
-        )
+    whole, ends = _divided(window)
+    kept = (
+        "SELECT largest, largest_time, largest_uid FROM bucket WHERE scope = 1 AND start >= ? AND start < ?"
+        f" AND largest IS NOT NULL{among} ORDER BY largest DESC, largest_time, largest_uid"
+    )
+    best = rows(f"{kept} LIMIT 1", *whole) if whole.start < whole.end else []
     for end in ends:
+        hour = end.start // HOUR * HOUR
+        of_hour = rows(kept, hour, hour + HOUR)
+        best += [row for row in of_hour if end.start <= row[1] < end.end]
+        least = max((row[0] for row in best), default=0)
+        if not any(row[0] > least for row in of_hour):
+            continue
         for step in _steps(end, 5 * MINUTE):
             best += rows(
                 "SELECT notional, trade_time, uid FROM liquidation WHERE trade_time >= ? AND trade_time < ?"
-                f" AND notional IS NOT NULL AND {COUNTS}{among} ORDER BY notional DESC, trade_time, uid LIMIT 1",
-                *step,
-            )
+                f" AND notional >= ? AND {COUNTS}{among} ORDER BY notional DESC, trade_time, uid LIMIT 1",
+                *step, least,
+            )  # fmt: skip
     if not best:
         return None
     notional, trade_time, uid = min(best, key=lambda row: (-row[0], row[1], row[2]))
@@ -183,6 +220,15 @@ def revisions(rows: Rows, window: Window) -> list[Revision]:
 def _alive(row: tuple[Any, ...]) -> Alive:
     venue, connection, start_ms, end_ms, closed, cause = row
     return Alive(venue, connection, start_ms, end_ms, bool(closed), cause)
+
+
+def _divided(window: Window) -> tuple[Window, list[Window]]:
+    """The whole hours of a window, and the parts of hours at its ends."""
+    whole = Window(-(-window.start // HOUR) * HOUR, window.end // HOUR * HOUR)
+    if whole.start > whole.end:
+        return Window(whole.start, whole.start), [window]
+    ends = [Window(window.start, whole.start), Window(whole.end, window.end)]
+    return whole, [end for end in ends if end.start < end.end]
 
 
 def _steps(window: Window, length: int) -> Iterator[tuple[int, int]]:
