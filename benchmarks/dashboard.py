@@ -175,12 +175,13 @@ def told(step: str) -> None:
 
 
 def serve(path: Path) -> subprocess.Popen[str]:
-    """`rekt serve` over the ledger."""
+    """`rekt serve` over the ledger, as a recorder starts it beside itself."""
     ini = path.with_suffix(".ini")
     ini.touch()
     return subprocess.Popen(
-        [sys.executable, "-m", "rekt", "serve", "--port", "0"],
+        [sys.executable, "-m", "rekt", "serve", "--port", "0", "--until-eof"],
         env={**os.environ, "REKT_CONFIG": str(ini), "REKT_DATABASE_PATH": str(path)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

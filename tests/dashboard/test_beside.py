@@ -86,6 +86,18 @@ def test_a_killed_recorder_takes_its_dashboard_with_it(tmp_path: Path) -> None:
         assert not answers(url)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE and /proc are Linux's")
+def test_the_recorder_has_the_processor_first(tmp_path: Path) -> None:
+    """The dashboard is in the recorder's session, where its rank counts, yet not in its group, which Ctrl+C reaches."""
+    with running(tmp_path) as (process, url):
+        assert answers(url)
+        told = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        (child,) = [int(pid) for pid in told.split()]
+        assert os.sched_getscheduler(child) == os.SCHED_IDLE
+        assert os.getsid(child) == os.getsid(process.pid)
+        assert os.getpgid(child) != os.getpgid(process.pid)
+
+
 def test_a_port_without_a_dashboard_is_a_wrong_use(tmp_path: Path) -> None:
     """`run --port` alone says what is missing."""
     (tmp_path / "empty.ini").touch()

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -181,3 +184,37 @@ def test_a_log_that_a_reader_held_is_cut_afterwards(tmp_path: Path, monkeypatch:
             one.append(batch(*made[n : n + 20]))
         assert log.stat().st_size < held
     one.close()
+
+
+FIRST = """
+    import sys, threading
+    from rekt import app, shipping
+    from rekt.errors import LedgerError
+
+    sys.setswitchinterval(1e-6)
+    settings = app.settings(sys.argv[1])
+    wrong, begun = [], threading.Barrier(3)
+
+    def first(ask):
+        begun.wait()
+        try:
+            ask(settings).close()
+        except LedgerError:
+            pass  # there is no ledger
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=first, args=(ask,)) for ask in (app.reader, app.outbox, shipping.reached)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    sys.exit(str(wrong) if wrong else 0)
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_threads_may_be_the_first_to_need_it(tmp_path: Path, attempt: int) -> None:
+    """Whatever of the ledger's package threads ask for first, and at once: none gets a module that is half made."""
+    (tmp_path / "empty.ini").write_text(f"[DATABASE]\npath = {tmp_path / f'{attempt}.db'}\n")
+    command = [sys.executable, "-c", textwrap.dedent(FIRST), str(tmp_path / "empty.ini")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -52,7 +52,7 @@ async def _start(arguments: list[str]) -> asyncio.subprocess.Process | None:
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "rekt", *arguments, "--until-eof",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, process_group=0,
         )  # fmt: skip
     except OSError as error:
         log.error("the dashboard can't be started: %s; recording goes on without it", error)  # noqa: TRY400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from typing import Annotated
 
@@ -13,6 +14,18 @@ from rekt.cli import _common
 log = logging.getLogger("rekt.serve")
 
 LOWER = 10  # of 19 steps below a recorder
+
+
+def _give_way(*, wholly: bool) -> None:
+    """Where processor time is short the recorder has it first.
+
+    Beside a recorder, in its session, `wholly` (Linux): it gets only what the recorder leaves, and the scheduler does
+    not let a running slice of ours end before the recorder's thread goes on, which were milliseconds (sched(7)).
+    """
+    os.nice(LOWER)
+    if wholly and hasattr(os, "SCHED_IDLE"):
+        with suppress(OSError):  # where a sandbox forbids it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def command(
@@ -38,7 +51,6 @@ def command(
     with suppress(groups.ExtraMissing):  # Parquet needs it; all else goes without
         groups.need("data", "rekt serve")
     import asyncio
-    import os
 
     from rekt import app
     from rekt.dashboard.server import listen, serve
@@ -56,5 +68,5 @@ def command(
         typer.echo(url)
         log.info("the dashboard of %s is at %s; Ctrl+C ends it", settings.ledger_path, url)
 
-    os.nice(LOWER)  # where processor time is short the recorder has it first
+    _give_way(wholly=until_eof)
     asyncio.run(serve(dashboard, socket, ready=ready, until_eof=until_eof))

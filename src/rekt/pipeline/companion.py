@@ -67,7 +67,7 @@ class Companion:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=self._environment,
-            start_new_session=True,  # Ctrl+C is for the recorder, which then asks in order
+            process_group=0,  # Ctrl+C is for the recorder, which then asks in order
         )
 
 
