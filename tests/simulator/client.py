@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -82,11 +82,20 @@ class Client(picows.WSListener):
 
 @asynccontextmanager
 async def connected(
-    url: str, *, pong: bool = True, ssl_context: ssl.SSLContext | None = None
+    url: str,
+    *,
+    pong: bool = True,
+    ssl_context: ssl.SSLContext | None = None,
+    headers: Iterable[tuple[str, str]] = (),
 ) -> AsyncIterator[Client]:
     """A client of an address."""
     transport, listener = await picows.ws_connect(
-        Client, url, enable_auto_pong=pong, ssl_context=ssl_context, websocket_handshake_timeout=3
+        Client,
+        url,
+        enable_auto_pong=pong,
+        ssl_context=ssl_context,
+        websocket_handshake_timeout=3,
+        extra_headers=list(headers),
     )
     assert isinstance(listener, Client)
     try:

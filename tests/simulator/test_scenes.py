@@ -57,6 +57,7 @@ def subscribed(
     """A session that was told all that a recorder says first, and its answers."""
     session = scene.session(path(endpoint.url))
     assert not isinstance(session, str), session
+    session.meet({header.lower(): value for header, value in endpoint.headers})
     told = list(session.greeting(START_MS))
     for message in endpoint.messages:
         told += session.receive(message.replace(b"{now}", b"%d" % (START_MS // 1000)))
@@ -171,3 +172,18 @@ def test_a_scene_refuses_nonsense(name: str) -> None:
     quiet = scene.session(scene.retired_path)
     assert not isinstance(quiet, str)
     assert not quiet.routed
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_a_recorder_keeps_to_the_limits_that_a_scene_enforces(name: str) -> None:
+    """It speaks in time where silence ends a connection, and opens no more of them than are let in."""
+    (one, settings), limits = venue(name), load_scene(Options(venue=name)).limits
+    if limits.silence_s is not None:
+        for endpoint in one.endpoints(settings):
+            assert endpoint.heartbeat is not None
+            assert endpoint.heartbeat.every_s < limits.silence_s * 0.8
+    if limits.openings is not None:
+        most, seconds = limits.openings
+        bound = one.openings or (1 + seconds // one.apart_s, seconds)
+        assert bound[0] <= most
+        assert bound[1] >= seconds

@@ -17,6 +17,7 @@ from rekt import registry
 from rekt.config import Section
 from rekt.model import Liquidation
 from rekt.simulator import Options, Simulator
+from rekt.simulator.scene import Order
 from rekt.simulator.scenes.gate import Gate, GateSession
 from rekt.venue import Document, Endpoint, Notice, Reference, Tick, Venue
 from tests.simulator.client import Client, connected
@@ -61,7 +62,9 @@ async def subscribed(name: str, exchange: Simulator) -> AsyncIterator[list[tuple
     async with AsyncExitStack() as stack:
         clients = []
         for endpoint in venue(name).endpoints(section(name)):
-            client = await stack.enter_async_context(connected(moved(endpoint.url, origin)))
+            client = await stack.enter_async_context(
+                connected(moved(endpoint.url, origin), headers=endpoint.headers)
+            )
             for message in endpoint.messages:
                 client.say(message.replace(b"{now}", b"1795000000"))
             clients.append((endpoint, client))
@@ -248,6 +251,20 @@ def test_gate_s_addresses_know_their_own_contracts() -> None:
     ]
     answer(session, channel="futures.public_liquidates", event="unsubscribe", payload=["!all"])
     assert not session.streams
+
+
+def test_gate_cuts_sizes_for_who_does_not_ask_for_their_digits() -> None:
+    """With the header a size is a decimal in quotes, without it what is before the point, as a number."""
+    scene = Gate(Options(venue="gate"))
+    btc = next(i for i in scene.instruments if i.symbol == "BTC_USDT")
+    publication = scene.liquidation(Order(btc, "SELL", "FILLED", 820_000, 820_000, 1245, 1245, 1245, 5), 6)
+    assert publication is not None
+    for headers, size in (({"x-gate-size-decimal": "1"}, "-124.5"), ({}, -124)):
+        session = gate()
+        session.meet(headers)
+        answer(session, channel="futures.public_liquidates", event="subscribe", payload=["!all"])
+        (frame,) = session.encode(publication)
+        assert json.loads(frame)["result"][0]["size"] == size
 
 
 def test_gate_answers_its_own_ping() -> None:

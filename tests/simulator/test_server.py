@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import time
+from contextlib import AsyncExitStack
 from itertools import pairwise
 
 import httpx
@@ -11,6 +12,7 @@ import picows
 import pytest
 
 from rekt.simulator import Options, Simulator
+from rekt.simulator.scenes.kraken import Kraken
 from tests.simulator.client import STREAMS, connected
 
 
@@ -38,6 +40,44 @@ def test_wrapped_and_raw() -> None:
             for text in raw.texts:
                 if b"forceOrder" in text:
                     assert 2 in [connection for connection, _ in sent[text].written]
+
+    asyncio.run(run())
+
+
+def test_more_connections_than_the_venue_allows_are_refused() -> None:
+    """The fourth within OKX's second gets 429; when the second is over there is room again."""
+
+    async def run() -> None:
+        async with Simulator(Options(venue="okx", scene="none")) as exchange, AsyncExitStack() as stack:
+            for _ in range(3):
+                await stack.enter_async_context(connected(exchange.ws_url))
+            with pytest.raises(picows.WSHandshakeError) as refused:
+                await stack.enter_async_context(connected(exchange.ws_url))
+            assert refused.value.response is not None
+            assert refused.value.response.status == 429
+            assert exchange.record.counts.refused == 1
+            await asyncio.sleep(1.1)
+            await stack.enter_async_context(connected(exchange.ws_url))
+
+    asyncio.run(run())
+
+
+def test_a_client_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the venue wants to hear from its clients, a ping is enough, and silence ends the connection."""
+    monkeypatch.setattr(Kraken, "limits", Kraken.limits._replace(silence_s=0.5))
+
+    async def run() -> None:
+        async with (
+            Simulator(Options(venue="kraken", scene="none")) as exchange,
+            connected(exchange.ws_url) as talking,
+            connected(exchange.ws_url) as silent,
+        ):
+            for _ in range(15):
+                await asyncio.sleep(0.1)
+                talking.transport.send_ping(b"here")
+            assert silent.closed.is_set()
+            assert not talking.closed.is_set()
+            assert [life.cause for life in exchange.connections] == [None, "client silent"]
 
     asyncio.run(run())
 

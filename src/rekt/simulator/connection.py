@@ -29,6 +29,7 @@ class Rules(NamedTuple):
     ping_period_s: float
     pong_timeout_s: float
     life_s: float
+    silence_s: float | None
     buffer_bytes: int
     slow_reader_s: float | None
     socket_buffer_bytes: int | None
@@ -149,6 +150,7 @@ class Connection(picows.WSListener):
             self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._rules.socket_buffer_bytes)
         self._later("life", self._rules.life_s, lambda: self.end("fin", "life"))
         self._later("ping", self._rules.ping_period_s, self._send_ping)
+        self._heard()
         self._outgoing.say(self.session.greeting(self._now_ms()))
         self._opened(self)
 
@@ -168,6 +170,7 @@ class Connection(picows.WSListener):
             self.end("close", "client", 1000)
             return
         self.life.messages += 1
+        self._heard()
         if self._too_many():
             self.end("close", "too many messages", 1008, "Too many requests")
             return
@@ -204,6 +207,10 @@ class Connection(picows.WSListener):
     def _close_if_told(self) -> None:
         if self.session.closing is not None:
             self.end("close", self.session.closing, 1008, self.session.closing)
+
+    def _heard(self) -> None:
+        if self._rules.silence_s is not None:
+            self._later("silence", self._rules.silence_s, lambda: self.end("fin", "client silent"))
 
     def _too_many(self) -> bool:
         now = self._loop.time()

@@ -6,7 +6,7 @@ bytes in, bytes out, the time given. Its file name in `scenes/` is its registrat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -86,6 +86,10 @@ class Limits(NamedTuple):
     ping_period_s: float
     pong_timeout_s: float
     life_s: float
+    silence_s: float | None = None
+    """A client that says nothing at all for so long (no message, no ping, no pong) is cut."""
+    openings: tuple[int, float] | None = None
+    """At most so many connections in so many seconds; one more is refused (HTTP 429)."""
 
 
 class Session(Protocol):
@@ -102,6 +106,10 @@ class Session(Protocol):
     def streams(self) -> Collection[str]:
         """Channels subscribed now."""
         ...
+
+    def meet(self, headers: Mapping[str, str]) -> None:  # noqa: ARG002 (a default)
+        """Hear what the client's request said: its headers, names in lower case."""
+        return
 
     def greeting(self, now_ms: int) -> Sequence[bytes]:  # noqa: ARG002 (a default)
         """What the venue says first, unasked."""

@@ -54,6 +54,7 @@ class Simulator:
             options.ping_period_s or limits.ping_period_s,
             options.pong_timeout_s or limits.pong_timeout_s,
             options.life_s or limits.life_s,
+            limits.silence_s,
             options.buffer_bytes,
             options.slow_reader_s,
             options.socket_buffer_bytes,
@@ -241,12 +242,17 @@ class Simulator:
         session = self.scene.session(path)
         if isinstance(session, str):
             return json_response(HTTPStatus.BAD_REQUEST, session.encode())
+        if self._too_often():
+            self.record.counts.refused += 1
+            return json_response(HTTPStatus.TOO_MANY_REQUESTS, b"{}")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        session.meet(headers)
         life = Life(
             len(self._lives) + 1,
             path,
             self.now_ms(),
             session.routed,
-            {name.lower(): value for name, value in request.headers.items()},
+            headers,
             tuple(session.streams),
         )
         self._lives.append(life)
@@ -260,6 +266,13 @@ class Simulator:
             opened=self._on_opened,
             closed=self._on_closed,
         )
+
+    def _too_often(self) -> bool:
+        """Whether the venue's limit of connections is reached."""
+        if self.scene.limits.openings is None:
+            return False
+        most, seconds = self.scene.limits.openings
+        return sum(life.opened_ms > self.now_ms() - 1000 * seconds for life in self._lives[-most:]) >= most
 
     def _on_opened(self, connection: Connection) -> None:
         self._open[connection.life.id] = connection

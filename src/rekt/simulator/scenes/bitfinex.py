@@ -97,7 +97,7 @@ class Channels(Subscriber):
 class Bitfinex(Scene):
     """The venue: each position is told by its trigger and its execution, the execution first at times."""
 
-    limits = Limits(messages_per_second=20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0)
+    limits = Limits(20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0, openings=(20, 60.0))
     ws_path = "/ws/2"
     retired_path = "/ws/silent"
     instruments = INSTRUMENTS

@@ -81,7 +81,8 @@ class Tables(Subscriber):
 class Bitmex(Scene):
     """The venue: orders are inserted, stand a while, and go."""
 
-    limits = Limits(messages_per_second=20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0)
+    # Its greeting tells how many connections are left of an hour's.
+    limits = Limits(20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0, openings=(40, 3600.0))
     ws_path = "/realtime"
     retired_path = "/realtimesilent"
     instruments = INSTRUMENTS

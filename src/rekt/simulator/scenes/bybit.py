@@ -73,7 +73,10 @@ class Subscribing(Subscriber):
 class Bybit(Scene):
     """The venue: both markets, their topics and lists."""
 
-    limits = Limits(messages_per_second=200, ping_period_s=180.0, pong_timeout_s=600.0, life_s=86_400.0)
+    # It wants a ping each 20 s; how patient it is, nobody says.
+    limits = Limits(
+        200, ping_period_s=180.0, pong_timeout_s=600.0, life_s=86_400.0, silence_s=30.0, openings=(500, 300.0)
+    )
     ws_path = "/v5/public/linear"
     retired_path = "/v5/public/retired"
     instruments = INSTRUMENTS

@@ -1,12 +1,13 @@
 """Gate as of November 2026: an address for each settlement coin, times in the messages, pings of its own.
 
 A connection to `/v4/ws/silent` (made up) acknowledges everything and never delivers. Sizes are told with their
-decimals to everyone, as the venue does to who sends `X-Gate-Size-Decimal`; `Life.headers` tells whether it was sent.
+decimals to who sends `X-Gate-Size-Decimal`, else as integers, cut; `Life.headers` tells whether it was sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ INSTRUMENTS = (
     _contract("BTC_USD", 82005.0, 1, 0, "1", 2),
 )
 _BY_SYMBOL = {i.symbol: i for i in INSTRUMENTS}
+_SIZE = re.compile(rb'"size":"(-?\d+)[.\d]*"')
 
 
 class _Request(msgspec.Struct):
@@ -56,15 +58,22 @@ class GateSession(Session):
         self.routed = routed
         self._settle: Settle = settle
         self._streams: dict[str, None] = {}
+        self._whole = True  # sizes are told as integers to who does not ask for their digits
 
     @property
     def streams(self) -> Collection[str]:
         return self._streams.keys()
 
+    def meet(self, headers: Mapping[str, str]) -> None:
+        self._whole = headers.get("x-gate-size-decimal") != "1"
+
     def encode(self, publication: Publication) -> Iterable[bytes]:
         channels = publication.channels
-        wanted = not channels or any(name in self._streams for name in channels)
-        return (publication.payload,) if wanted else ()
+        if channels and not any(name in self._streams for name in channels):
+            return ()
+        if self._whole and publication.kind is Kind.LIQUIDATION:
+            return (_SIZE.sub(rb'"size":\1', publication.payload),)
+        return (publication.payload,)
 
     def receive(self, message: bytes) -> Sequence[bytes]:
         try:

@@ -74,7 +74,7 @@ class Feeds(Subscriber):
 class Kraken(Scene):
     """The venue: every trade is told, a few of them liquidations."""
 
-    limits = Limits(messages_per_second=100, ping_period_s=60.0, pong_timeout_s=60.0, life_s=86_400.0)
+    limits = Limits(100, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0, silence_s=60.0)
     ws_path = "/ws/v1"
     retired_path = "/ws/retired"
     instruments = INSTRUMENTS

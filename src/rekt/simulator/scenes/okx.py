@@ -66,7 +66,7 @@ INSTRUMENTS = (
 class Okx:
     """The venue: one path, two kinds of instrument, a mark price for each."""
 
-    limits = Limits(messages_per_second=20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0)
+    limits = Limits(20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0, openings=(3, 1.0))
     ws_path = "/ws/v5/public"
     retired_path = "/silent"
     instruments: Sequence[Instrument] = INSTRUMENTS
