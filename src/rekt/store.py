@@ -131,8 +131,8 @@ class Moment(NamedTuple):
 class QualityFacts(Protocol):
     """What is asked besides about how well a window was recorded."""
 
-    def moments(self, window: Window) -> list[Moment]:
-        """The times of every event of a window, by trade time."""
+    def moments(self, window: Window) -> Iterator[Moment]:
+        """The times of every event of a window, by trade time; read in pages."""
         ...
 
     def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:

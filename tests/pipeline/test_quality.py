@@ -18,7 +18,7 @@ from rekt.pipeline.clock import Clocks, ClockWatch
 from rekt.pipeline.deliveries import PATIENCE_S, Deliveries
 from rekt.simulator import simulated
 from rekt.stats.coverage import Traits
-from rekt.stats.quality import lag, missed_by_all, quality, saturated
+from rekt.stats.quality import missed_by_all, quality, times
 from rekt.stats.summary import summarise
 from rekt.store import Batch, Moment, Settled
 from rekt.stores.sqlite import Ledger, Reader
@@ -116,16 +116,17 @@ def test_saturation_counts_runs_of_seconds() -> None:
     """A symbol with an event in five seconds running was at the limit; gaps and repeats in a second do not count."""
     runs = [moment(second) for second in (1, 2, 3, 4, 5, 5, 9, 20, 21)]
     calm = [moment(second, "CALM") for second in range(0, 600, 2)]
-    (found,) = saturated([*runs, *calm])
+    _, (found,) = times([*runs, *calm])
     assert (found.symbol, found.seconds, found.longest_run) == ("S", 8, 5)
     assert found.saturation == pytest.approx(5 / 8)
+    assert times(runs, {"binance"})[1] == []
 
 
 def test_lag_is_the_time_from_sent_to_received() -> None:
     """Percentiles in ms, of those that told when they were sent."""
-    found = lag([moment(second, lag_ms=second) for second in range(100)])
+    found, _ = times(moment(second, lag_ms=second) for second in range(100))
     assert found == (50.0, 95.0, 99.0)
-    assert lag([]) is None
+    assert times([]) == (None, [])
 
 
 def test_clocks_that_step_and_machines_that_sleep() -> None:

@@ -14,6 +14,7 @@ Definitions (docs/semantics.md, docs/reliability.md):
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -36,14 +37,19 @@ def quality(
 ) -> Quality:
     """How well a window was recorded. `venues`: of these alone; then without revisions, which are of all together."""
     losses = add_up(found for found in facts.deliveries(window) if venues is None or found[0] in venues)
-    moments = facts.moments(window) if window.end - window.start <= LONGEST else None
-    if moments is not None and venues is not None:
-        moments = [moment for moment in moments if moment.venue in venues]
+    lag: Lag | None = None
+    saturation: list[Saturation] | None = None
+    if window.end - window.start <= LONGEST:
+        moments = facts.moments(window)
+        unlimited = {name for name, own in traits.items() if own.sampling and not limited(own.sampling)}
+        lag, saturation = times(
+            moments if venues is None else (one for one in moments if one.venue in venues), unlimited
+        )
     return Quality(
         losses,
         _missed(losses),
-        lag(moments) if moments else None,
-        None if moments is None else saturated(m for m in moments if _limited(traits.get(m.venue))),
+        lag,
+        saturation,
         facts.revisions(window) if venues is None else [],
     )
 
@@ -54,10 +60,6 @@ def _missed(losses: Sequence[Loss]) -> float | None:
     found = [missed_by_all([loss for loss in losses if loss.venue == name]) for name in sorted(names)]
     known = [one for one in found if one is not None]
     return sum(known) if known else None
-
-
-def _limited(traits: Traits | None) -> bool:
-    return traits is None or traits.sampling is None or limited(traits.sampling)
 
 
 def add_up(deliveries: Iterable[tuple[str, Delivery]]) -> list[Loss]:
@@ -86,22 +88,27 @@ def missed_by_all(losses: Sequence[Loss]) -> float | None:
     return (lost / 2) ** 2 / both
 
 
-def lag(moments: Iterable[Moment]) -> Lag | None:
-    """Percentiles of the lag; None where no event told its time."""
-    lags = sorted(m.received_us / 1000 - m.event_time for m in moments if m.event_time is not None)
-    if not lags:
-        return None
-    return Lag(*(round(lags[min(len(lags) - 1, int(len(lags) * share))], 3) for share in (0.5, 0.95, 0.99)))
+def times(moments: Iterable[Moment], unlimited: Collection[str] = ()) -> tuple[Lag | None, list[Saturation]]:
+    """Percentiles of the lag (None where no event told its time); the symbols at their venue's limit, longest run first.
 
-
-def saturated(moments: Iterable[Moment]) -> list[Saturation]:
-    """The symbols at the venue's limit, the longest run first."""
+    `unlimited`: venues without such a limit. In one pass: the day of a crash has millions of events.
+    """
+    lags = array("q")  # µs
     seconds: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
-    for moment in moments:
-        seconds[moment.venue, moment.symbol].add(moment.trade_time // 1000)
+    for venue, symbol, trade_time, event_time, received_us in moments:
+        if event_time is not None:
+            lags.append(received_us - event_time * 1000)
+        if venue not in unlimited:
+            seconds[venue, symbol].add(trade_time // 1000)
     found = [_saturation(venue, symbol, sorted(had)) for (venue, symbol), had in seconds.items()]
     found = [one for one in found if one.longest_run >= SATURATED]
-    return sorted(found, key=lambda one: (-one.longest_run, -one.seconds, one.symbol))
+    return _lag(sorted(lags)), sorted(found, key=lambda one: (-one.longest_run, -one.seconds, one.symbol))
+
+
+def _lag(lags: Sequence[int]) -> Lag | None:
+    if not lags:
+        return None
+    return Lag(*(lags[min(len(lags) - 1, int(len(lags) * share))] / 1000 for share in (0.5, 0.95, 0.99)))
 
 
 def _saturation(venue: str, symbol: str, seconds: Sequence[int]) -> Saturation:

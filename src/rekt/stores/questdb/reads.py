@@ -145,12 +145,10 @@ class QuestDBReader:
 
     # how well it was recorded
 
-    def moments(self, window: Window) -> list[Moment]:
-        """The times of every event of a window, by trade time."""
-        return [
-            Moment(one.feed.venue, one.symbol, one.trade_time, one.event_time, one.received_us)
-            for one in self.liquidations(window)
-        ]
+    def moments(self, window: Window) -> Iterator[Moment]:
+        """The times of every event of a window, by trade time; read in pages."""
+        for one in self.liquidations(window):
+            yield Moment(one.feed.venue, one.symbol, one.trade_time, one.event_time, one.received_us)
 
     def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
         """(venue, what a connection told and lost) in the hours that begin in a window."""

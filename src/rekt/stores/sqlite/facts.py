@@ -176,19 +176,17 @@ def venues(rows: Rows) -> list[str]:
     return [venue for (venue,) in found]
 
 
-def moments(rows: Rows, window: Window) -> list[Moment]:
-    """The times of every event of a window, by trade time."""
-    found: list[Moment] = []
+def moments(rows: Rows, window: Window) -> Iterator[Moment]:
+    """The times of every event of a window, by trade time; read in pages."""
     for step in _steps(window, 5 * MINUTE):
-        found += [
-            Moment(*row)
-            for row in rows(
+        yield from map(
+            Moment._make,
+            rows(
                 f"SELECT f.venue, l.symbol, l.trade_time, l.event_time, l.received_us {FROM}"
                 " WHERE l.trade_time >= ? AND l.trade_time < ? ORDER BY l.trade_time",
                 *step,
-            )
-        ]
-    return found
+            ),
+        )
 
 
 def deliveries(rows: Rows, window: Window) -> list[tuple[str, Delivery]]:

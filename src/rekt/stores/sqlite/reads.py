@@ -101,7 +101,7 @@ class Reader:
     def venues(self) -> list[str]:
         return facts.venues(self._rows)
 
-    def moments(self, window: Window) -> list[Moment]:
+    def moments(self, window: Window) -> Iterator[Moment]:
         return facts.moments(self._rows, window)
 
     def deliveries(self, window: Window) -> list[tuple[str, Delivery]]:
