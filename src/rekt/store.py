@@ -156,7 +156,10 @@ class Facts(Protocol):
         ...
 
     def sums(self, window: Window) -> list[Bucket]:
-        """Counts and sums over the window by venue, symbol and side; what brought nothing is not there."""
+        """Counts and sums over the window by venue, symbol and side; what brought nothing is not there.
+
+        In a ledger's sealed days, whose events were pruned, whole hours are exact and parts of one are too low.
+        """
         ...
 
     def count(self, window: Window) -> list[Bucket]:

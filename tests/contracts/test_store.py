@@ -16,7 +16,7 @@ import pytest
 from rekt.model import Bucket, Connection, Largest, Span, Window
 from rekt.store import Alive, Appended, Batch, Settled, Store
 from rekt.stores.sqlite import Ledger, Reader
-from tests.stores.events import INVERSE, START, batch, event, events
+from tests.stores.events import INVERSE, LINEAR, START, batch, event, events
 from tests.stores.questdb import Shipped
 
 HOUR = 3_600_000
@@ -158,6 +158,7 @@ def test_rolls_up_by_minute_hour_and_symbol(store: Store) -> None:
 def test_any_window_adds_up_to_its_events(store: Store, seed: int) -> None:
     """Whole hours, parts of one, ends of which most or little lies inside: always what the events themselves say."""
     chosen = random.Random(seed)
+    other = LINEAR._replace(venue="toyex")
     made = [
         event(
             number,
@@ -165,36 +166,44 @@ def test_any_window_adds_up_to_its_events(store: Store, seed: int) -> None:
             + chosen.choice((chosen.randrange(3 * HOUR), HOUR + chosen.randrange(MINUTE), 2 * HOUR - 1)),
             symbol=chosen.choice(("BTCUSDT", "ETHUSDT")),
             side=chosen.choice(("SELL", "BUY")),
-            notional=chosen.choice((None, chosen.randrange(9), chosen.randrange(1 << 62))),
+            notional=chosen.choice((None, chosen.randrange(3), chosen.randrange(1 << 62))),
             status=chosen.choice(("FILLED", "FILLED", "NEW")),
+            feed=chosen.choice((LINEAR, INVERSE, other)),
         )
         for number in range(150)
     ]
+    # Hours whose largest have equals, and nothing but a value of nothing.
+    made += [event(200 + n, at=START + (3 * 60 + n * 20) * MINUTE, notional=7) for n in range(5)]
+    made += [event(300 + n, at=START + (5 * 60 + n * 30) * MINUTE, notional=0) for n in range(2)]
     store.append(batch(*made))
-    edges = [START, START + HOUR, START + HOUR + MINUTE, START + 2 * HOUR, START + 3 * HOUR]
-    edges += [START + chosen.randrange(3 * HOUR) for _ in range(5)]
+    edges = [START + hour * HOUR for hour in (0, 1, 2, 3, 4)] + [START + HOUR + MINUTE, START + HOUR + MINUTE]
+    edges += [START + (3 * 60 + 10) * MINUTE, START + (5 * 60 + 10) * MINUTE, START + 6 * HOUR]
+    edges += [START + chosen.randrange(3 * HOUR) for _ in range(4)]
     for start, end in itertools.combinations(sorted(edges), 2):
-        inside = [one for one in made if start <= one.trade_time < end and one.status == "FILLED"]
-        sums: dict[tuple[str, str], list[int]] = {}
+        inside = [one for one in made if start <= one.trade_time < end and one.counts]
+        sums: dict[tuple[str, str, str], list[int]] = {}
         for one in inside:
-            entry = sums.setdefault((one.symbol, one.side), [0, 0, 0])
+            entry = sums.setdefault((one.feed.venue, one.symbol, one.side), [0, 0, 0])
             entry[0] += 1
             entry[1] += one.notional is None
             entry[2] += one.notional or 0
-        want: list[tuple[object, ...]] = [
-            (start, "binance", *key, *entry) for key, entry in sorted(sums.items())
-        ]
+        want: list[tuple[object, ...]] = [(start, *key, *entry) for key, entry in sorted(sums.items())]
         assert sorted(store.sums(Window(start, end))) == want
         assert sorted(store.count(Window(start, end))) == want
-        most = min(
-            ((-one.notional, one.trade_time, one.uid, one) for one in inside if one.notional is not None),
-            default=None,
-        )
-        largest = store.largest(Window(start, end))
-        assert (largest is None) == (most is None)
-        if largest and most:
-            assert largest[:3] == (most[3].symbol, most[3].side, most[3].notional)
-            assert largest.trade_time == most[3].trade_time
+        for among in (None, ["toyex"]):
+            most = min(
+                (
+                    (-one.notional, one.trade_time, one.uid, one)
+                    for one in inside
+                    if one.notional is not None and (among is None or one.feed.venue in among)
+                ),
+                default=None,
+            )
+            largest = store.largest(Window(start, end), among)
+            assert (largest is None) == (most is None)
+            if largest and most:
+                assert largest[:3] == (most[3].symbol, most[3].side, most[3].notional)
+                assert largest.trade_time == most[3].trade_time
 
 
 def test_sums_are_exact_beyond_64_bits(store: Store) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ def running(tmp_path: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[
 def answers(url: str) -> bool:
     """Whether a server is there."""
     try:
-        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=30).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -96,6 +97,38 @@ def test_the_recorder_has_the_processor_first(tmp_path: Path) -> None:
         assert os.sched_getscheduler(child) == os.SCHED_IDLE
         assert os.getsid(child) == os.getsid(process.pid)
         assert os.getpgid(child) != os.getpgid(process.pid)
+
+
+TERMINAL = """
+    import os, subprocess, sys, termios
+    out = os.dup(1)
+    _, terminal = os.openpty()
+    os.login_tty(terminal)
+    attributes = termios.tcgetattr(0)
+    attributes[3] |= termios.TOSTOP
+    termios.tcsetattr(0, termios.TCSANOW, attributes)
+    command = [sys.executable, "-m", "rekt", "serve", "--until-eof", "--port", "0"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+    try:
+        url = child.stdout.readline()
+        child.stdin.close()
+        os.write(out, url + str(child.wait(30)).encode())
+    finally:
+        child.kill()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a terminal that becomes another process's own")
+def test_a_terminal_that_stops_who_writes_from_behind_does_not_stop_it(tmp_path: Path) -> None:
+    """`stty tostop`: the dashboard beside a recorder writes to its terminal, serves on, and ends with its lifeline."""
+    (tmp_path / "empty.ini").write_text(f"[DATABASE]\npath = {tmp_path / 'test.db'}\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("REKT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(TERMINAL)],
+        env={**kept, "REKT_CONFIG": str(tmp_path / "empty.ini")},
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert re.fullmatch(r"http://\S+\n0", done.stdout), done.stdout
 
 
 def test_a_port_without_a_dashboard_is_a_wrong_use(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from rekt.simulator import Options, Simulator
 from rekt.simulator.scenes.kraken import Kraken
+from rekt.simulator.scenes.okx import Okx
 from tests.simulator.client import STREAMS, connected
 
 
@@ -44,19 +45,20 @@ def test_wrapped_and_raw() -> None:
     asyncio.run(run())
 
 
-def test_more_connections_than_the_venue_allows_are_refused() -> None:
-    """The fourth within OKX's second gets 429; when the second is over there is room again."""
+def test_more_connections_than_the_venue_allows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One above the limit gets 429; when the while is over there is room again."""
+    monkeypatch.setattr(Okx, "limits", Okx.limits._replace(openings=(2, 5.0)))
 
     async def run() -> None:
         async with Simulator(Options(venue="okx", scene="none")) as exchange, AsyncExitStack() as stack:
-            for _ in range(3):
+            for _ in range(2):
                 await stack.enter_async_context(connected(exchange.ws_url))
             with pytest.raises(picows.WSHandshakeError) as refused:
                 await stack.enter_async_context(connected(exchange.ws_url))
             assert refused.value.response is not None
             assert refused.value.response.status == 429
             assert exchange.record.counts.refused == 1
-            await asyncio.sleep(1.1)
+            await asyncio.sleep(5.1)
             await stack.enter_async_context(connected(exchange.ws_url))
 
     asyncio.run(run())
@@ -64,7 +66,7 @@ def test_more_connections_than_the_venue_allows_are_refused() -> None:
 
 def test_a_client_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the venue wants to hear from its clients, a ping is enough, and silence ends the connection."""
-    monkeypatch.setattr(Kraken, "limits", Kraken.limits._replace(silence_s=0.5))
+    monkeypatch.setattr(Kraken, "limits", Kraken.limits._replace(silence_s=3.0))
 
     async def run() -> None:
         async with (
@@ -72,9 +74,11 @@ def test_a_client_that_says_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> N
             connected(exchange.ws_url) as talking,
             connected(exchange.ws_url) as silent,
         ):
-            for _ in range(15):
-                await asyncio.sleep(0.1)
+            for _ in range(100):
+                await asyncio.sleep(0.2)
                 talking.transport.send_ping(b"here")
+                if silent.closed.is_set():
+                    break
             assert silent.closed.is_set()
             assert not talking.closed.is_set()
             assert [life.cause for life in exchange.connections] == [None, "client silent"]

@@ -41,7 +41,7 @@ def companion(ctx: typer.Context, *, posting: bool) -> Iterator[None]:
     def keep() -> None:
         while not stop.is_set():
             with subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
             ) as child:
                 while child.poll() is None and not stop.wait(0.2):
                     pass

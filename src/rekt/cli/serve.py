@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from contextlib import suppress
 from typing import Annotated
 
@@ -16,14 +17,14 @@ log = logging.getLogger("rekt.serve")
 LOWER = 10  # of 19 steps below a recorder
 
 
-def _give_way(*, wholly: bool) -> None:
-    """Where processor time is short the recorder has it first.
+def _give_way(*, beside: bool) -> None:
+    """Where processor time is short the recorder has it first. For threads that are started from now on.
 
-    Beside a recorder, in its session, `wholly` (Linux): it gets only what the recorder leaves, and the scheduler does
-    not let a running slice of ours end before the recorder's thread goes on, which were milliseconds (sched(7)).
+    `beside` one, as its child in its session: on Linux it gets only what the recorder leaves, since the scheduler does
+    not cut a slice short that a process of the same class has begun, and those are milliseconds (sched(7)).
     """
     os.nice(LOWER)
-    if wholly and hasattr(os, "SCHED_IDLE"):
+    if beside and hasattr(os, "SCHED_IDLE"):
         with suppress(OSError):  # where a sandbox forbids it
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
@@ -45,6 +46,9 @@ def command(
 
     Reads only, beside a recorder or without one. An address that others reach needs a token in [DASHBOARD].
     """
+    if until_eof:
+        # It is not in the group that owns the recorder's terminal: what it writes there must not stop it.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     from rekt import groups
 
     groups.need("dashboard", "rekt serve")
@@ -55,6 +59,7 @@ def command(
     from rekt import app
     from rekt.dashboard.server import listen, serve
 
+    _give_way(beside=until_eof)
     settings = _common.settings(ctx)
     section = settings.section("DASHBOARD")
     host = host or section.text("host")
@@ -68,5 +73,4 @@ def command(
         typer.echo(url)
         log.info("the dashboard of %s is at %s; Ctrl+C ends it", settings.ledger_path, url)
 
-    _give_way(wholly=until_eof)
     asyncio.run(serve(dashboard, socket, ready=ready, until_eof=until_eof))

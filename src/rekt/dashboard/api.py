@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from rekt.dashboard import formats
 from rekt.dashboard import parameters as p
+from rekt.dashboard.kept import Made
 from rekt.dashboard.metrics import metrics
 from rekt.dashboard.numbers import Numbers, encode
 from rekt.dashboard.openapi import document
@@ -127,8 +128,8 @@ async def _coverage(context: Context, _: Request, asked: dict[str, Any]) -> Resp
 
 
 async def _status(context: Context, _: Request, _asked: dict[str, Any]) -> Response:
-    async def make() -> bytes:
-        return encode(await context.numbers.status())
+    async def make() -> Made[bytes]:
+        return Made(encode(await context.numbers.status()))
 
     return json(await context.numbers.answers.get("status", make))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -114,6 +115,15 @@ class Shelf:
     async def ask(self, question: Callable[[Book], T]) -> T:
         """The answer to a question. Raises LedgerError where the ledger can't be read."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
+
+    async def timed(self, question: Callable[[Book], T]) -> tuple[T, float]:
+        """The answer, and the processor time that it took, s. Raises LedgerError."""
+
+        def look(book: Book) -> tuple[T, float]:
+            began = time.thread_time()
+            return question(book), time.thread_time() - began
+
+        return await self.ask(look)
 
     def close(self) -> None:
         """Let the questions that were begun end; take no more."""

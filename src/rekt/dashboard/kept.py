@@ -4,54 +4,66 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, TypeVar
+from time import monotonic
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 KEPT_S: Final = 1.0
-DEAR: Final = 10.0
-_MOST: Final = 500
+_MOST: Final = 200
 
 T = TypeVar("T")
+
+
+class Made(NamedTuple, Generic[T]):
+    """An answer, and for how many seconds it deserves to be given again because of what it cost."""
+
+    answer: T
+    dear_s: float = 0.0
 
 
 class _Answer(Generic[T]):
     """One that is being made, or was, and until when it is given again (monotonic)."""
 
-    def __init__(self, make: Callable[[], Awaitable[T]], seconds: float, dear: float) -> None:
+    def __init__(self, make: Callable[[], Awaitable[Made[T]]], seconds: float) -> None:
         self.until = math.inf
-        self.task: asyncio.Task[T] = asyncio.ensure_future(self._made(make, seconds, dear))
+        self.task: asyncio.Task[T] = asyncio.ensure_future(self._made(make, monotonic() + seconds))
+        self.task.add_done_callback(_looked_at)
 
-    async def _made(self, make: Callable[[], Awaitable[T]], seconds: float, dear: float) -> T:
-        began = time.monotonic()
+    async def _made(self, make: Callable[[], Awaitable[Made[T]]], until: float) -> T:
         try:
-            answer = await make()
+            made = await make()
         except BaseException:
             self.until = 0.0
             raise
-        now = time.monotonic()
-        self.until = max(began + seconds, now + dear * (now - began))
-        return answer
+        self.until = max(until, monotonic() + made.dear_s)
+        return made.answer
 
 
 class Answers:
-    """By key; the keys of an answer's kind are the caller's."""
+    """By key. They are shared while they last; what is over is let go of when another is made."""
 
     def __init__(self) -> None:
         self._kept: dict[object, _Answer[Any]] = {}
 
-    async def get(
-        self, key: object, make: Callable[[], Awaitable[T]], seconds: float = KEPT_S, dear: float = DEAR
-    ) -> T:
-        """An answer begun no more than so many seconds ago, or one that ended no more than `dear` times ago what it took.
+    def __len__(self) -> int:
+        return len(self._kept)
 
-        So making it again and again never takes more than one part in `dear` of a processor, however many ask. Raises
-        what making it raises, to all who wait for it; the next who asks has it made anew.
+    async def get(self, key: object, make: Callable[[], Awaitable[Made[T]]], seconds: float = KEPT_S) -> T:
+        """An answer begun no more than so many seconds ago, or that deserves to be kept still.
+
+        Raises what making it raises, to all who wait for it; the next who asks has it made anew.
         """
-        now = time.monotonic()
+        now = monotonic()
         held: _Answer[T] | None = self._kept.get(key)
         if held is None or held.until <= now:
-            if len(self._kept) >= _MOST:
-                self._kept = {key: one for key, one in self._kept.items() if one.until > now}
-            held = self._kept[key] = _Answer(make, seconds, dear)
+            self._kept = {key: one for key, one in self._kept.items() if one.until > now}
+            held = _Answer(make, seconds)
+            if len(self._kept) < _MOST:
+                self._kept[key] = held
         return await asyncio.shield(held.task)
+
+
+def _looked_at(task: asyncio.Task[Any]) -> None:
+    """All who waited may be gone before it failed: that is no news then."""
+    if not task.cancelled():
+        task.exception()

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from rekt.dashboard.book import Book, Shelf
-from rekt.dashboard.kept import Answers
+from rekt.dashboard.kept import KEPT_S, Answers, Made
 from rekt.dashboard.preview import KEPT_MS, Posting, Preview
 from rekt.dashboard.watched import Watched
 from rekt.errors import LedgerError
@@ -33,7 +33,9 @@ from rekt.store import Alive
 
 log = logging.getLogger("rekt.dashboard")
 
+DEAR = 10.0  # so many times what it took an answer is kept: no kind of question takes more than this part of a processor
 _USUAL = Traits()
+T = TypeVar("T")
 encode = msgspec.json.encode
 Object = dict[str, Any]
 
@@ -92,7 +94,7 @@ class Numbers:
         def look(book: Book) -> Object:
             return quality_object(quality(book, window, traits, among))
 
-        return await self.answers.get(("quality", key, venue), lambda: self.shelf.ask(look), dear=50)
+        return await self._kept(("quality", key, venue), look, dear=50)
 
     async def hour(self, window: Window, key: object, venue: str | None = None) -> Object:
         """The object *hour*, with how well it was recorded."""
@@ -103,21 +105,20 @@ class Numbers:
         self, hour: int | None, length: int | None, full: bool, venue: str | None = None
     ) -> bytes:
         """The object *hour*: of the hour asked for, of the time up to now, or of the hour that ended last."""
+        now, traits = self.source.clock_ms(), self.source.traits
+        if hour is not None:
+            window = Window(hour, hour + HOUR)
+        elif length is not None:
+            window = Window(now - length, now)
+        else:
+            window = Window(now - now % HOUR - HOUR, now - now % HOUR)
+        key = length if hour is None and length is not None else window
 
-        async def make() -> bytes:
-            now = self.source.clock_ms()
-            if hour is not None:
-                window = Window(hour, hour + HOUR)
-            elif length is not None:
-                window = Window(now - length, now)
-            else:
-                window = Window(now - now % HOUR - HOUR, now - now % HOUR)
-            key = length if hour is None and length is not None else window
-            if full:
-                return encode(await self.hour(window, key, venue))
-            return encode(hour_object(await self.summary(window, venue)))
+        def look(book: Book) -> Object:
+            return hour_object(summarise(book, window, now, traits=traits, venues=_among(venue)))
 
-        return await self.answers.get(("summary", hour, length, full, venue), make)
+        numbers = await self._kept(("summary", key, venue), look)
+        return encode({**numbers, **await self.quality(window, key, venue)} if full else numbers)
 
     async def status(self, recent: Window | None = None) -> Object:
         """The object *status*."""
@@ -147,7 +148,7 @@ class Numbers:
                 "items": [_step(one) for one in steps], "gaps": gaps,
             })  # fmt: skip
 
-        return await self.answers.get(("buckets", window, step, venue), lambda: self.shelf.ask(look))
+        return await self._kept(("buckets", window, step, venue), look)
 
     async def symbols(self, length: int, venue: str | None = None) -> bytes:
         """Each symbol of the time up to now, with where it stands among its own last 30 days."""
@@ -179,7 +180,7 @@ class Numbers:
                 "from": iso_ms(window.start), "to": iso_ms(window.end), "items": items,
             })  # fmt: skip
 
-        return await self.answers.get(("symbols", length, history, venue), lambda: self.shelf.ask(look), 2.0)
+        return await self._kept(("symbols", length, history and history.end, venue), look, 2.0)
 
     async def coverage(self, window: Window, key: object, venue: str | None = None) -> bytes:
         """What of a window was proved to be received, by venue, the gaps, and what the venues' figures rest on."""
@@ -205,7 +206,7 @@ class Numbers:
                 "gaps": _gaps(book, window, now, alive, traits),
             })  # fmt: skip
 
-        return await self.answers.get(("coverage", key, venue), lambda: self.shelf.ask(look))
+        return await self._kept(("coverage", key, venue), look)
 
     async def post(self) -> bytes:
         """The post that goes out next: of the running hour, as it stands."""
@@ -213,7 +214,7 @@ class Numbers:
         def look(book: Book) -> bytes:
             return encode(self._preview.post(book, self.source.clock_ms()))
 
-        return await self.answers.get("post", lambda: self.shelf.ask(look), 2.0)
+        return await self._kept("post", look, 2.0)
 
     async def picture(self, asked: int | None) -> bytes | str:
         """Its picture, a PNG, drawn when somebody looks and its words are new; or why there is none."""
@@ -222,8 +223,8 @@ class Numbers:
 
         at, data = await self.shelf.ask(lambda book: self._preview.chart(book, asked, self.source.clock_ms()))
 
-        async def make() -> bytes:
-            return await asyncio.to_thread(self._preview.picture, data)
+        async def make() -> Made[bytes]:
+            return Made(await asyncio.to_thread(self._preview.picture, data))
 
         try:
             return await self.answers.get(("picture", at), make, KEPT_MS / 1000)
@@ -248,6 +249,17 @@ class Numbers:
         window = Window(history.start, history.end)
         history.prove(await self.shelf.ask(lambda book: _spans(book, window, book.venues())))
         return history
+
+    async def _kept(
+        self, key: object, look: Callable[[Book], T], seconds: float = KEPT_S, dear: float = DEAR
+    ) -> T:
+        """What the ledger says, kept for so many seconds, and for `dear` times the processor time that it took."""
+
+        async def make() -> Made[T]:
+            answer, took_s = await self.shelf.timed(look)
+            return Made(answer, dear * took_s)
+
+        return await self.answers.get(key, make, seconds)
 
     def _canary_ms(self, venue: str) -> int:
         return self.source.traits.get(venue, _USUAL).canary_ms

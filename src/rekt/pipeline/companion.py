@@ -67,7 +67,7 @@ class Companion:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=self._environment,
-            process_group=0,  # Ctrl+C is for the recorder, which then asks in order
+            start_new_session=True,  # Ctrl+C is for the recorder, which then asks in order
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from rekt.venue import Venue
 log = logging.getLogger("rekt.recorder")
 
 LONG_S = 10.0  # a wait that is worth telling
+LOOK_S = 1.0
 
 
 @dataclass(eq=False)
 class _Opening:
-    """A connection that is being opened, or that was: its loop time."""
+    """A connection that is being opened, or that was."""
 
-    at: float
+    at: float = math.inf  # loop time at which it stood
 
 
 class Openings:
@@ -40,8 +42,8 @@ class Openings:
         """
         async with self._one_by_one:
             await self._wait()
-            opening = _Opening(asyncio.get_running_loop().time())
-            self._next_at = opening.at + self._venue.apart_s
+            self._next_at = asyncio.get_running_loop().time() + self._venue.apart_s
+            opening = _Opening()
             if self._venue.openings is not None:
                 self._counted.append(opening)
         try:
@@ -50,18 +52,18 @@ class Openings:
             with suppress(ValueError):  # no longer kept
                 self._counted.remove(opening)
             raise
-        opening.at = asyncio.get_running_loop().time()  # the venue counted it somewhere in between: no later
+        opening.at = asyncio.get_running_loop().time()  # the venue counted it no later
 
     async def _wait(self) -> None:
         """Until the limits let us open another one, by when those that count were opened."""
         loop, told = asyncio.get_running_loop(), False
         while (wait_s := self._ready_at() - loop.time()) > 0:
-            if wait_s > LONG_S and not told:
+            if LONG_S < wait_s < math.inf and not told:
                 told = True
                 log.warning(
                     "%s: opening no connection for %.0f s: it limits how many", self._venue.name, wait_s
                 )
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(min(wait_s, LOOK_S))  # one that counts may fail meanwhile
 
     def _ready_at(self) -> float:
         if self._venue.openings is None or len(self._counted) < self._venue.openings[0]:

@@ -61,6 +61,7 @@ class Simulator:
         )
         self._script = list(script)
         self._lives: list[Life] = []
+        self._opened: list[float] = []  # when (monotonic), as far back as the venue's limit looks
         self._open: dict[int, Connection] = {}
         self._port = ListeningPort(options, self._answer)
         self._injection = Injection(self._open, self._port, options.seed)
@@ -242,7 +243,7 @@ class Simulator:
         session = self.scene.session(path)
         if isinstance(session, str):
             return json_response(HTTPStatus.BAD_REQUEST, session.encode())
-        if self._too_often():
+        if not self._may_open():
             self.record.counts.refused += 1
             return json_response(HTTPStatus.TOO_MANY_REQUESTS, b"{}")
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -267,12 +268,16 @@ class Simulator:
             closed=self._on_closed,
         )
 
-    def _too_often(self) -> bool:
-        """Whether the venue's limit of connections is reached."""
-        if self.scene.limits.openings is None:
-            return False
-        most, seconds = self.scene.limits.openings
-        return sum(life.opened_ms > self.now_ms() - 1000 * seconds for life in self._lives[-most:]) >= most
+    def _may_open(self) -> bool:
+        """Whether the venue's limit lets another connection in; then it counts."""
+        if self.scene.limits.openings is not None:
+            most, seconds = self.scene.limits.openings
+            now = time.monotonic()
+            self._opened = [at for at in self._opened if at > now - seconds]
+            if len(self._opened) >= most:
+                return False
+            self._opened.append(now)
+        return True
 
     def _on_opened(self, connection: Connection) -> None:
         self._open[connection.life.id] = connection

@@ -81,7 +81,7 @@ class Tables(Subscriber):
 class Bitmex(Scene):
     """The venue: orders are inserted, stand a while, and go."""
 
-    # Its greeting tells how many connections are left of an hour's.
+    # Its greeting tells how many connections are left; that they are an hour's is assumed.
     limits = Limits(20, ping_period_s=86_400.0, pong_timeout_s=60.0, life_s=86_400.0, openings=(40, 3600.0))
     ws_path = "/realtime"
     retired_path = "/realtimesilent"
