@@ -38,6 +38,7 @@ from tests.dashboard.scenes import sized
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUND_S = 20.0
+SETTLED_S = 8.0  # after its opening the page has drawn all, and the browser has compiled what it runs
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -70,7 +71,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of 1,000 events a second")
     parser.add_argument("--paint", action="store_true", help="only the first paint")
     parser.add_argument("--clients", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3, help="of the recorder's latency")
+    parser.add_argument("--rounds", type=int, default=5, help="of the recorder's latency")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     path = given.folder / f"dashboard-{given.rows}.db"
@@ -107,6 +108,7 @@ def main() -> None:
                 nobody = load(path, ROUND_S)
                 page.goto(url)
                 page.wait_for_selector("#treemap svg")
+                time.sleep(SETTLED_S)
                 opened = load(path, ROUND_S)
                 page.goto("about:blank")
                 crowded, share = with_clients(url, path, given.clients)
