@@ -14,6 +14,7 @@ from rekt.stores.questdb.program import VERSION
 from rekt.stores.questdb.server import SETTINGS
 from tests.stores.events import event
 from tests.stores.questdb import Shipped, place
+from tests.waiting import until
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana/dashboards/rekt.json").read_text("utf-8"))
@@ -35,10 +36,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
     batch.connections.append(Connection("c", "run", "binance", "wss://x", (now - 600_000) * 1000))
     batch.spans.append(Span("c", now - 600_000, now))
     store.append(batch)
-    deadline = time.monotonic() + 10
     sql = store.sql()
-    while sql.one("SELECT count() FROM liqui_1h")[0] == 0 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert until(lambda: sql.one("SELECT count() FROM liqui_1h")[0])
     sql.close()
     yield store
     store.close()

@@ -24,6 +24,7 @@ from rekt.stores.sqlite.sinks import Marks
 from tests.cli.book import Result
 from tests.contracts.test_publisher import free_port
 from tests.publishers.x_server import PNG, XServer, x_server
+from tests.waiting import until
 
 Command = Callable[..., Result]
 
@@ -122,9 +123,9 @@ def test_watch(x: XServer, ledger: Path, mailbox: Mailbox) -> None:
     }
     watch = subprocess.Popen([sys.executable, "-m", "rekt", "post", "--no-hours", "--seconds", "90"], env=env)
     try:
-        until(lambda: bool(mailbox.texts))  # so it is at work
+        assert until(lambda: bool(mailbox.texts))  # so it is at work
         _three(ledger)
-        until(lambda: bool(x.texts))
+        assert until(lambda: bool(x.texts))
         time.sleep(2)
     finally:
         watch.kill()
@@ -178,14 +179,6 @@ def test_an_hour_lost_at_a_later_call_is_told(
     assert mailbox.texts[1].startswith("rekt: well again")
 
 
-def until(true: Callable[[], bool], seconds: float = 40) -> None:
-    """Wait for it, not for ever."""
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.1)
-    assert true()
-
-
 def test_a_sink_that_is_behind(ledger: Path, mailbox: Mailbox) -> None:
     """QuestDB gets nothing: told once with what keeps it; once more when it has all."""
     with Reader(ledger) as reader:
@@ -196,14 +189,14 @@ def test_a_sink_that_is_behind(ledger: Path, mailbox: Mailbox) -> None:
     command = [sys.executable, "-m", "rekt", "post", "--no-hours", "--no-large", "--seconds", "50"]
     watch = subprocess.Popen(command, env=env)
     try:
-        until(lambda: bool(mailbox.texts))
+        assert until(lambda: bool(mailbox.texts))
         time.sleep(2)
         assert len(mailbox.texts) == 1
         assert f"QuestDB is behind for more than 1 s, {last} rows to be sent" in mailbox.texts[0]
         assert mailbox.texts[0].endswith("can't be reached")
         marks.tell("questdb liqui", None, suspended=False)
         marks.save("questdb liqui", last, time.time_ns() // 1000)
-        until(lambda: len(mailbox.texts) == 2)
+        assert until(lambda: len(mailbox.texts) == 2)
         assert "well again" in mailbox.texts[1]
     finally:
         marks.close()
@@ -220,11 +213,11 @@ def test_a_suspicious_venue(ledger: Path, mailbox: Mailbox) -> None:
     command = [sys.executable, "-m", "rekt", "post", "--no-hours", "--no-large", "--seconds", "50"]
     watch = subprocess.Popen(command, env=env)
     try:
-        until(lambda: bool(mailbox.texts))
+        assert until(lambda: bool(mailbox.texts))
         time.sleep(2)
         assert mailbox.texts == ["rekt: binance: suspicious: 3 of 20 quantities"]
         book.append(Batch("r1", suspicions=[odd._replace(text=None)]))
-        until(lambda: len(mailbox.texts) == 2)
+        assert until(lambda: len(mailbox.texts) == 2)
         assert mailbox.texts[1].startswith("rekt: well again")
     finally:
         book.close()
@@ -237,7 +230,7 @@ def test_run_tells_without_posting(path: Path, mailbox: Mailbox, x: XServer) -> 
     env = {**os.environ, "REKT_BINANCE_WS_URL": "ws://127.0.0.1:9/x", "REKT_ALERTS_FEED_SECONDS": "2"}
     run = subprocess.Popen([sys.executable, "-m", "rekt", "run"], env=env, stdout=subprocess.DEVNULL)
     try:
-        until(lambda: bool(mailbox.texts))
+        assert until(lambda: bool(mailbox.texts))
     finally:
         run.terminate()
         code = run.wait(20)

@@ -22,7 +22,7 @@ from rekt.pipeline.presence import recorders
 from rekt.simulator import SimulatorThread, simulated
 from rekt.stats.coverage import union
 from rekt.stores.sqlite import Reader
-from tests.pipeline.service import until
+from tests.waiting import until
 
 
 @contextmanager
@@ -89,9 +89,9 @@ def test_seconds_ends_it_as_a_signal_does(tmp_path: Path) -> None:
     """`--seconds` counts from the start and ends with 0."""
     began = time.monotonic()
     with simulated() as exchange, rekt(tmp_path, "run", "--seconds", "2", exchange=exchange) as process:
-        process.communicate(timeout=12)
+        process.communicate(timeout=30)
         assert process.returncode == 0
-    assert 1.5 < time.monotonic() - began < 8
+    assert time.monotonic() - began >= 2
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=5)
+        process.communicate(timeout=30)
+        assert time.monotonic() - began < 6  # the orderly end would give up after 9
         other.execute("ROLLBACK")
-    assert time.monotonic() - began < 2
     assert process.returncode == 130
 
 
@@ -159,7 +159,7 @@ def test_an_output_that_is_closed_holds_up_nothing(closed: str, tmp_path: Path) 
 def test_out_of_reach_is_one_sentence(tmp_path: Path) -> None:
     """Without a venue it says so once, with the reason and the demo, keeps trying, and ends well."""
     with rekt(tmp_path, "run", "--seconds", "3") as process:
-        _, err = process.communicate(timeout=12)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     told = [line for line in err.splitlines() if "can't be reached" in line]
     assert len(told) == 1
@@ -199,7 +199,7 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path) -> None:
     """Recording into some other file ends with 1 and a way out; the file stays as it was."""
     (tmp_path / "l.db").write_bytes(b"my thesis\n" * 1000)
     with rekt(tmp_path, "run", "--seconds", "3") as process:
-        _, err = process.communicate(timeout=12)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Traceback" not in err
     assert (tmp_path / "l.db").read_bytes() == b"my thesis\n" * 1000
@@ -210,7 +210,7 @@ def test_a_wrong_configuration_ends_it(tmp_path: Path) -> None:
     """An unknown key ends with 2 and names the nearest one."""
     (tmp_path / "c.ini").write_text("[BINANCE]\nws_ur = x\n")
     with rekt(tmp_path, "run", "--config", str(tmp_path / "c.ini")) as process:
-        _, err = process.communicate(timeout=12)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "ws_url" in err
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from rekt.simulator import simulated
+from tests.waiting import until
 
 
 @contextmanager
@@ -81,10 +82,7 @@ def test_a_killed_recorder_takes_its_dashboard_with_it(tmp_path: Path) -> None:
         assert answers(url)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 10
-        while answers(url) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not answers(url)
+        assert until(lambda: not answers(url))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SCHED_IDLE and /proc are Linux's")

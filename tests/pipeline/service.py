@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rekt.model import Connection, Liquidation
 from rekt.simulator import SimulatorThread
 from rekt.store import Appended, Counters
 from rekt.stores.sqlite import Reader
+from tests.waiting import until
 
 
 def settings_for(ledger: Path, exchange: SimulatorThread, **binance: Any) -> Settings:
@@ -109,12 +109,3 @@ def running(
         yield recorder
     finally:
         recorder.stop()
-
-
-def until(condition: Callable[[], object], timeout_s: float = 12.0) -> bool:
-    """Wait until something holds; False if it does not in time."""
-    for _ in range(int(timeout_s / 0.02)):
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())

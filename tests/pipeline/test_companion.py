@@ -4,12 +4,11 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from rekt.pipeline.companion import Companion
+from tests.waiting import until
 
 CHILD = """
 import sys, threading, time
@@ -20,14 +19,6 @@ open(sys.argv[1], "a").write("began\\n")
 stop.wait(30)
 open(sys.argv[1], "a").write("dead\\n" if dead.is_set() else "asked\\n")
 """
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for it, or fail."""
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def said(path: Path) -> list[str]:
@@ -42,7 +33,7 @@ def test_it_is_asked_to_end(tmp_path: Path) -> None:
     async def run() -> None:
         companion = Companion("the child", [sys.executable, "-c", CHILD, str(told)], os.environ)
         keeping = asyncio.create_task(companion.keep())
-        await asyncio.to_thread(until, lambda: said(told) == ["began"])
+        assert await asyncio.to_thread(until, lambda: said(told) == ["began"])
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
@@ -61,7 +52,7 @@ def test_it_is_started_again_when_it_dies(tmp_path: Path) -> None:
     async def run() -> None:
         companion = Companion("the child", [sys.executable, "-c", child], os.environ)
         keeping = asyncio.create_task(companion.keep())
-        await asyncio.to_thread(until, lambda: len(said(told)) >= 2)
+        assert await asyncio.to_thread(until, lambda: len(said(told)) >= 2)
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
@@ -79,6 +70,6 @@ def test_it_does_not_outlive_a_killed_recorder(tmp_path: Path) -> None:
         f"asyncio.run(Companion('it', [sys.executable, '-c', {CHILD!r}, {str(told)!r}], os.environ).keep())\n"
     )
     with subprocess.Popen([sys.executable, "-c", parent]) as process:
-        until(lambda: said(told) == ["began"])
+        assert until(lambda: said(told) == ["began"])
         process.kill()
-    until(lambda: said(told) == ["began", "dead"])
+    assert until(lambda: said(told) == ["began", "dead"])

@@ -24,9 +24,10 @@ from rekt.store import Batch, Moment, Settled
 from rekt.stores.sqlite import Ledger, Reader
 from rekt.venue import Reference
 from rekt.venues.binance import VENUE
-from tests.pipeline.service import running, settings_for, until
+from tests.pipeline.service import running, settings_for
 from tests.pipeline.test_recorder import payload
 from tests.pipeline.test_replay import order
+from tests.waiting import until
 
 HOUR_START = 1_784_203_200_000  # 2026-07-16T12:00Z
 LATER = HOUR_START + 30 * HOUR

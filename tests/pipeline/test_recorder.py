@@ -18,10 +18,11 @@ from rekt.config import Section
 from rekt.errors import ConfigError
 from rekt.simulator import SimulatorThread, simulated
 from rekt.stores.sqlite import Ledger, Reader
-from tests.pipeline.service import Running, running, settings_for, until
+from tests.pipeline.service import Running, running, settings_for
+from tests.waiting import until
 
 FRAMES = Path(os.environ.get("FRAMES_DIR") or Path(__file__).parents[3] / "shared" / "frames")
-QUICK_S = 1.5  # canary time-out of tests that wait for it
+QUICK_S = 3.0  # canary time-out of tests that wait for it: three ticks, as a machine may stand still for one
 
 
 def payload(number: int = 0, symbol: str = "BTCUSDT", **changes: object) -> bytes:
@@ -111,16 +112,14 @@ def test_a_stalled_socket_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
     ):
         exchange.fault("stall", connection=1)
-        began = time.monotonic()
         assert until(lambda: len(exchange.connections) >= 2)
-        assert time.monotonic() - began < 10
         assert until(recorder.alive)
     assert causes(recorder.ledger) == ["stall", "stopped"]
     assert any("dead, not quiet" in record.message for record in caplog.records)
 
 
 def test_the_retired_address_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An address that accepts everything and sends nothing is called mis-routed and left within 10 s."""
+    """An address that accepts everything and sends nothing is called mis-routed and left."""
     with (
         simulated(scene="busy") as exchange,
         running(
@@ -128,7 +127,7 @@ def test_the_retired_address_is_noticed(tmp_path: Path, caplog: pytest.LogCaptur
         ) as recorder,
     ):
         assert recorder.service.warnings()
-        assert until(lambda: len(exchange.connections) >= 2, 10)
+        assert until(lambda: len(exchange.connections) >= 2)
     assert causes(recorder.ledger)[0] == "mis-routed"
     assert any("mis-routed" in record.message for record in caplog.records)
 
@@ -140,7 +139,7 @@ def test_a_quiet_market_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureF
         simulated(scene="none") as exchange,
         running(tmp_path / "l.db", exchange, canary_timeout=QUICK_S) as recorder,
     ):
-        time.sleep(3.5)
+        time.sleep(QUICK_S + 1.5)
         assert recorder.alive()
         assert len(exchange.connections) == 1
     assert causes(recorder.ledger) == ["stopped"]
@@ -194,9 +193,9 @@ def test_connections_are_opened_within_the_venues_limits(
         running(tmp_path / "l.db", exchange, connections=2) as recorder,
     ):
         for count in (2, 4):
-            assert until(partial(_proved, recorder, exchange, count), 20)
+            assert until(partial(_proved, recorder, exchange, count))
             exchange.cut("open")
-        assert until(lambda: len(exchange.connections) == 6, 20)
+        assert until(lambda: len(exchange.connections) == 6)
         opened = sorted(life.opened_ms for life in exchange.connections)
     assert all(later - earlier >= 7990 for earlier, later in zip(opened, opened[3:], strict=False))
 
@@ -277,7 +276,7 @@ def test_an_exchange_that_comes_later_is_found(tmp_path: Path, caplog: pytest.Lo
     with simulated(scene="none") as exchange:
         exchange.fault("refuse", connection="every")
         with running(tmp_path / "l.db", exchange, wait=False) as recorder:
-            assert until(lambda: exchange.counts.refused >= 3, 5)
+            assert until(lambda: exchange.counts.refused >= 3)
             exchange.clear()
             assert until(recorder.alive)
     told = [record.getMessage() for record in caplog.records if "can't be reached" in record.getMessage()]
@@ -315,7 +314,7 @@ def test_a_full_queue_pauses_reading_and_drops_nothing(
         for number in range(3000):
             exchange.send(payload(number))
         assert until(lambda: any(link.paused for link in recorder.links()))
-        time.sleep(2)  # longer than the canary time-out: a pause is no stall
+        time.sleep(QUICK_S + 1)  # longer than the canary time-out: a pause is no stall
         other.execute("ROLLBACK")
         assert until(lambda: len(recorder.new) == 3000)
         assert recorder.alive()

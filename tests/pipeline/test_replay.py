@@ -16,8 +16,9 @@ from rekt.fields import iso_us, money
 from rekt.simulator import simulated
 from rekt.stores.sqlite import Reader
 from rekt.wire.tape import read_tape
-from tests.pipeline.service import running, settings_for, until
+from tests.pipeline.service import running, settings_for
 from tests.pipeline.test_recorder import FRAMES, payload
+from tests.waiting import until
 
 NOWHERE = "http://127.0.0.1:1"  # nothing listens there
 

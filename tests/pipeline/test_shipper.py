@@ -21,6 +21,7 @@ from rekt.stores.questdb.tables import shape
 from rekt.stores.sqlite.sinks import Follower, Marks
 from tests.stores.events import START, batch, event, events
 from tests.stores.questdb import Shipped, by_key, obtain, place
+from tests.waiting import until
 
 ALL = Window(0, 4_000_000_000_000)
 UNSHIPPABLE = 253_402_300_800_001  # ms: the year 10000, which the server refuses
@@ -47,7 +48,7 @@ class Running:
         self._thread = threading.Thread(target=self.shipper.run, args=(self.stop,))
         self._thread.start()
 
-    def until(self, condition: Callable[[Shipper], bool], timeout_s: float = 20.0) -> None:
+    def until(self, condition: Callable[[Shipper], bool], timeout_s: float = 30.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition(self.shipper):
             assert time.monotonic() < deadline, self.shipper.progress
@@ -149,10 +150,7 @@ def test_the_audit_mends_lost_rows(store: Shipped) -> None:
     assert found is not None
     assert all("view" in sentence for sentence in found)  # truncating makes it invalid; it is built anew
     assert auditor.compare(ALL, store.shipper.progress.seq) == []
-    deadline = time.monotonic() + 20
-    while store.sink.check(ALL) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert store.sink.check(ALL) == []
+    assert until(lambda: store.sink.check(ALL) == [])
     assert list(store.reader.liquidations()) == by_key(made)  # and the original's row is none of ours
     assert sql.one(f"SELECT count() FROM {store.place.table} WHERE PAIR = 'OLD'") == [1]
     sql.close()
@@ -235,8 +233,9 @@ def test_it_drains_when_it_ends(store: Shipped) -> None:
     reader = QuestDBReader(store.place)
     store.sink.settled(10)
     assert len(list(reader.liquidations())) == 1_200
-    time.sleep(0.5)
-    assert [span.end_ms for span in reader.alive(Window(START, START + HOUR))] == [START + 5_000]
+    assert until(
+        lambda: [span.end_ms for span in reader.alive(Window(START, START + HOUR))] == [START + 5_000]
+    )
     assert [one.cause for one in reader.connections(None)] == ["cut"]
     reader.close()
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import picows
 
+from rekt.simulator.truth import Life
+
 STREAMS = "!forceOrder@arr/btcusdt@markPrice@1s"
 
 
@@ -65,12 +67,16 @@ class Client(picows.WSListener):
         decoded = [json.loads(text) for text in self.texts]
         return [value.get("data", value) for value in decoded if isinstance(value, dict)]
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 20.0) -> None:
         """Wait until a condition holds; a test fails if it does not in time."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, f"nothing came of it; {len(self.frames)} frames"
             await asyncio.sleep(0.005)
+
+    async def caught_up(self, life: Life) -> None:
+        """Wait until all that the simulator has written to this connection is here."""
+        await self.until(lambda: len(self.events) >= life.liquidations and len(self.ticks) >= life.canaries)
 
     async def answer(self, message: object) -> Any:
         """Say something and return the next text, decoded."""

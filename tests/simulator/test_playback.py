@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import os
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ import zstandard
 
 from rekt.simulator import Options, Simulator
 from rekt.simulator.playback import read_line, read_tape, shifted
+from rekt.simulator.scene import load
+from rekt.simulator.source import source_of
+from rekt.simulator.truth import Counts
 from tests.simulator.client import STREAMS, Client, connected
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +38,7 @@ def listened(url_part: str, **options: Any) -> Client:
             Simulator(Options(**options)) as exchange,
             connected(f"ws://127.0.0.1:{exchange.port}{url_part}") as client,
         ):
-            await asyncio.wait_for(exchange.played(), 10)
+            await asyncio.wait_for(exchange.played(), 20)
             await client.until(lambda: len(client.events) >= exchange.counts.written)
             return client
 
@@ -88,10 +91,15 @@ def test_envelopes_are_put_on_and_taken_off(tmp_path: Path) -> None:
 def test_pace(tmp_path: Path) -> None:
     """Frames keep the distances they were recorded at, divided by the speed; the tape waits for a reader."""
     tape = tape_of(tmp_path, BARE, LATER)
-    for speed, distance in ((1.0, 0.3), (3.0, 0.1)):
-        client = listened("/market/ws/!forceOrder@arr", tape=tape, speed=speed)
-        (gap,) = [b - a for a, b in pairwise(client.times)]
-        assert distance - 0.02 < gap < distance + 0.08
+    for speed, distance_ms in ((1.0, 300), (3.0, 100)):
+        options = Options(tape=tape, speed=speed)
+        source = source_of(options, load(options), 1000, Counts())
+        due = partial(source.due, paused=False)
+        assert due(1000, 0) == []
+        assert len(due(5000, 1)) == 1
+        assert source.next_ms == 5000 + distance_ms
+        assert due(5000 + distance_ms - 1, 1) == []
+        assert len(due(5000 + distance_ms, 1)) == 1
 
 
 def test_times_moved_to_now(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_subscribe_on_the_wire() -> None:
 
 
 def test_canary_ticks_every_second() -> None:
-    """The canary's time steps by exactly 1000 ms, it arrives on time, and its price moves."""
+    """The canary's time steps by exactly 1000 ms, it arrives on time and never before, and its price moves."""
 
     async def run() -> None:
         async with (
@@ -120,7 +120,11 @@ def test_canary_ticks_every_second() -> None:
             await client.until(lambda: len(client.ticks) >= 3)
             assert [b["E"] - a["E"] for a, b in pairwise(client.ticks)] == [1000, 1000]
             assert len({tick["p"] for tick in client.ticks}) == 3
-            assert all(0.9 < b - a < 1.1 for a, b in pairwise(client.times))
+            offset_ms = exchange.now_ms() - time.monotonic() * 1000
+            late_ms = [
+                at * 1000 + offset_ms - tick["E"] for at, tick in zip(client.times, client.ticks, strict=True)
+            ]
+            assert -2 < min(late_ms) < 500  # the best of three: a machine may stand still in between
             assert client.events == []
 
     asyncio.run(run())
@@ -156,8 +160,11 @@ def test_too_many_messages() -> None:
                 client.say({"method": "LIST_SUBSCRIPTIONS", "id": number})
             await client.until(lambda: len(client.texts) == 10)
             assert not client.closed.is_set()
-            client.say({"method": "LIST_SUBSCRIPTIONS", "id": 10})
-            await asyncio.wait_for(client.closed.wait(), 2)
+            for number in range(
+                10, 100
+            ):  # the eleventh; where the machine stood still, the second has to fill again
+                client.say({"method": "LIST_SUBSCRIPTIONS", "id": number})
+            await asyncio.wait_for(client.closed.wait(), 20)
             assert client.close_code == 1008
             await client.until(lambda: not exchange.connections[0].open)
             assert exchange.connections[0].cause == "too many messages"
@@ -169,13 +176,13 @@ def test_ping_and_pong() -> None:
     """Who answers the server's pings stays; who does not is disconnected after the time-out."""
 
     async def run() -> None:
-        options = Options(scene="none", ping_period_s=0.05, pong_timeout_s=0.3, messages_per_second=100)
+        options = Options(scene="none", ping_period_s=0.05, pong_timeout_s=1.0, messages_per_second=100)
         async with (
             Simulator(options) as exchange,
             connected(exchange.ws_url) as good,
             connected(exchange.ws_url, pong=False) as bad,
         ):
-            await asyncio.wait_for(bad.closed.wait(), 2)
+            await asyncio.wait_for(bad.closed.wait(), 20)
             await good.until(lambda: exchange.connections[0].pongs >= 5)
             assert not good.closed.is_set()
             assert exchange.connections[1].cause == "no pong"
@@ -192,10 +199,12 @@ def test_life_of_a_connection() -> None:
             Simulator(Options(scene="none", life_s=0.2)) as exchange,
             connected(exchange.ws_url) as client,
         ):
-            started = time.monotonic()
-            await asyncio.wait_for(client.closed.wait(), 2)
-            assert 0.15 < time.monotonic() - started < 0.6
-            assert exchange.connections[0].cause == "life"
+            await asyncio.wait_for(client.closed.wait(), 20)
+            await client.until(lambda: not exchange.connections[0].open)
+            (life,) = exchange.connections
+            assert life.cause == "life"
+            assert life.closed_ms is not None
+            assert life.closed_ms - life.opened_ms >= 200
 
     asyncio.run(run())
 
@@ -270,7 +279,7 @@ def test_stop_says_goodbye() -> None:
         await exchange.start()
         async with connected(exchange.ws_url) as client:
             await exchange.stop()
-            await asyncio.wait_for(client.closed.wait(), 2)
+            await asyncio.wait_for(client.closed.wait(), 20)
             assert client.close_code == 1001
         with pytest.raises(OSError, match=r"\w"):
             await picows.ws_connect(picows.WSListener, exchange.ws_url)
@@ -283,7 +292,8 @@ def test_sent_is_bounded_where_asked() -> None:
 
     async def run(keep: int | None) -> tuple[int, int]:
         async with Simulator(Options(rate=500, hold_ms=0, keep_sent=keep)) as exchange:
-            await asyncio.sleep(0.2)
+            while exchange.counts.events <= 10:  # noqa: ASYNC110 - nothing tells it
+                await asyncio.sleep(0.01)
             return len(exchange.sent), exchange.counts.events
 
     kept, events = asyncio.run(run(None))

@@ -19,8 +19,8 @@ from rekt import registry
 from rekt.errors import LedgerError
 from rekt.fields import money
 from rekt.stores.sqlite import Reader
-from tests.pipeline.service import until
 from tests.venues.toyex_server import EVENTS, toyex
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("src", "tests/contracts", "tests/venues", "tests/wire", "pyproject.toml")

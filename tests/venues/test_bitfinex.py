@@ -17,8 +17,9 @@ from rekt.stores.sqlite import Reader
 from rekt.venue import Notice, Reference, Tick
 from rekt.venues.bitfinex import HOLD_S, VENUE
 from tests.contracts.test_venue import NOW_US, settings
-from tests.pipeline.service import Running, until
+from tests.pipeline.service import Running
 from tests.venues.pointed import environ
+from tests.waiting import until
 
 ALL = Window(0, 1 << 60)
 

@@ -12,6 +12,7 @@ from rekt.model import Instrument
 from rekt.pipeline.dialogue import Dialogue
 from rekt.venue import Notice, Reference, Tick
 from rekt.venues.dydx import VENUE
+from tests import passing
 from tests.contracts.test_venue import NOW_US, settings
 
 TRADE = (
@@ -140,4 +141,4 @@ def test_a_backlog_answers_its_subscription() -> None:
         assert dialogue.answer(Notice("ack", about="ETH-USD"))
         task.cancel()
 
-    asyncio.run(play())
+    passing.run(play())

@@ -11,8 +11,9 @@ from rekt.config import load
 from rekt.errors import RestError
 from rekt.pipeline import instruments
 from rekt.simulator import SimulatorThread, simulated
-from tests.pipeline.service import Running, until
+from tests.pipeline.service import Running
 from tests.venues.pointed import environ
+from tests.waiting import until
 
 TOPICS = {"bybit": "allLiquidation.", "kraken": "trade ", "dydx": "v4_trades "}
 COINS = {

@@ -30,8 +30,9 @@ from rekt.stats.summary import summarise
 from rekt.store import Alive
 from rekt.stores.sqlite import Reader
 from rekt.venue import Reference
-from tests.pipeline.service import Running, until
+from tests.pipeline.service import Running
 from tests.venues.pointed import environ
+from tests.waiting import until
 
 VENUES = [name for name in registry.names("rekt.venues") if name in scenes.names()]
 RATE = 20.0
@@ -171,7 +172,7 @@ def test_faults_of_one_connection_cost_nothing(name: str, faulted: Faulted) -> N
 def _hit(exchanges: Exchanges, kind: str) -> None:
     """Do this to one connection of each; the others of it stay as they are."""
     for name, exchange in exchanges.items():
-        assert until(partial(exchange.fault, kind, "one", 1), 10), name
+        assert until(partial(exchange.fault, kind, "one", 1)), name
 
 
 def _broken(recorder: Running) -> list[str]:

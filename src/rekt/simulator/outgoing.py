@@ -117,6 +117,8 @@ class Outgoing:
             self._write(b"".join([piece.frame for piece in pieces]))
             self._note(pieces)
             return
+        if not self._dribble:
+            self._dribbled_s = self._now_s()  # no time is saved up while there is nothing to write
         self._dribble.extend((piece.frame, piece) for piece in pieces)
         self._dribble_bytes += sum(len(piece.frame) for piece in pieces)
         if self._dribble_bytes > self._buffer_bytes:
