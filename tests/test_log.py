@@ -65,7 +65,7 @@ def test_lines_arrive_in_order(pipe: tuple[int, int]) -> None:
     output = log.Output(pipe[1])
     for number in range(500):
         output.put(f"line {number}")
-    assert output.close()
+    assert output.close(30)
     assert drain(pipe[0]).splitlines() == [f"line {number}" for number in range(500)]
     assert output.dropped == 0
 
@@ -91,7 +91,7 @@ def test_it_says_what_was_left_out(pipe: tuple[int, int]) -> None:
         text += drain(pipe[0])
         time.sleep(0.01)
     output.put("end")
-    output.close()
+    output.close(30)
     lines = (text + drain(pipe[0])).splitlines()
     told = [int(line.split()[1].replace(",", "")) for line in lines if "left out" in line]
     assert sum(told) == output.dropped > 0
@@ -104,7 +104,7 @@ def test_a_closed_pipe_is_no_error(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     output = log.Output(pipe[1])
     output.put("one")
-    output.close()
+    output.close(30)
     assert not output.put("two")
     assert output.dropped == 2
 
@@ -120,7 +120,7 @@ def test_a_descriptor_that_does_not_block(pipe: tuple[int, int]) -> None:
         text += drain(pipe[0])
         time.sleep(0.001)
     assert len(text) == 300_001
-    assert output.close()
+    assert output.close(30)
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -186,7 +186,7 @@ def logged(pipe: tuple[int, int], form: log.Form, *, verbose: bool = False) -> l
     other.debug("Authorization: secret")
     other.info("HTTP Request: secret")
     other.warning("careful")
-    output.close()
+    output.close(30)
     return drain(pipe[0]).splitlines()
 
 
@@ -227,6 +227,6 @@ def test_configure_again_replaces(pipe: tuple[int, int]) -> None:
     first = log.configure(log.Output(pipe[1]))
     second = log.configure(log.Output(pipe[1]))
     logging.getLogger("rekt.x").info("once")
-    first.close()
-    second.close()
+    first.close(30)
+    second.close(30)
     assert drain(pipe[0]).count("once") == 1

@@ -132,6 +132,7 @@ def test_without_a_time_every_recorded_closed_day(path: Path, rekt: Rekt) -> Non
             "run",
             [(event(1, at=opened),)],
             connections=[Connection("c", "run", "binance", "x", opened * 1000)],
+            spans=[Span("c", opened, today + HOUR)],  # so that yesterday is final in its first minutes, too
         )
     )
     ledger.close()

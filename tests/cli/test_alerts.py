@@ -157,7 +157,7 @@ def test_a_hole_in_the_posts_is_told(rekt: Command, x: XServer, ledger: Path, ma
     book = Ledger(ledger)
     book.begin(Run("r2", start * 1000, None, "run", "0", 1))
     life = Connection("c2", "r2", "binance", "wss://x/m", start * 1000, start * 1000, now * 1000, now * 1000)
-    book.append(Batch("r2", connections=[life], spans=[Span("c2", start - 1000, now)]))
+    book.append(Batch("r2", connections=[life], spans=[Span("c2", start - 1000, start + 3_600_000 + 60_000)]))
     book.close()
     assert rekt("tweet", "--hour", "2026-07-16T12", "--no-image").code == 0
     rekt("tweet", "--no-image")

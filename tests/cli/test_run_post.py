@@ -13,10 +13,12 @@ from rekt.simulator import simulated
 from rekt.store import Batch, Run
 from rekt.stores.sqlite import Ledger, Reader
 from tests.publishers.x_server import x_server
+from tests.waiting import clear_of_the_hour
 
 
 def test_run_posts_and_ends_in_time(ledger: Path) -> None:
     """`rekt run --post` beside a call of cron's: the hour is posted once; Ctrl+C ends all of it in time."""
+    clear_of_the_hour(40)
     now = time.time_ns() // 1_000_000
     start = now // HOUR * HOUR - HOUR
     book = Ledger(ledger)

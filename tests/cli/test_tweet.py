@@ -173,7 +173,14 @@ def test_a_missed_hour_is_left_out(rekt: Command, x: XServer, ledger: Path) -> N
     book.begin(Run("r2", start * 1000, None, "run", "0", 1))
     life = Connection("c2", "r2", "binance", "wss://x/m", start * 1000, start * 1000, now * 1000, now * 1000)
     first = event((start - NOON) / 1000 + 5, "ETHUSDT", "long", 10**12)
-    book.append(Batch("r2", frames=[(first,)], connections=[life], spans=[Span("c2", start - 1000, now)]))
+    book.append(
+        Batch(
+            "r2",
+            frames=[(first,)],
+            connections=[life],
+            spans=[Span("c2", start - 1000, start + HOUR + 60_000)],
+        )
+    )
     book.close()
     os.environ["REKT_POST_DEADLINE_MINUTES"] = "0"
     try:

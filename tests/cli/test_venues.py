@@ -40,10 +40,15 @@ def section(one: Venue) -> Section:
 
 
 def pointed(
-    monkeypatch: pytest.MonkeyPatch, name: str, exchange: SimulatorThread, ledger: Path, **changes: str
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    exchange: SimulatorThread,
+    ledger: Path,
+    canary_s: float = 10.0,
+    **changes: str,
 ) -> None:
     """Have this exchange in the configuration."""
-    for key, value in {**environ({name: exchange}, ledger), **changes}.items():
+    for key, value in {**environ({name: exchange}, ledger, canary_s), **changes}.items():
         monkeypatch.setenv(key, value)
 
 
@@ -110,12 +115,14 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, t
             thin = any(feed.sampling in THIN for feed in one.feeds)
             slow = any(endpoint.pause_s > 0.2 for endpoint in one.endpoints(section(one)))
             exchange = stack.enter_context(
-                simulated(venue=name, scene="none", rate=20.0, throttle=thin, canary_period_s=1.0)
+                simulated(
+                    venue=name, scene="none", rate=20.0, throttle=thin, canary_period_s=1.0, late_share=0.0
+                )
             )
             command = ["venues", "check", name, "--seconds", "30" if slow else "15", "--json"]
             processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "rekt", *command],
-                env={**os.environ, **environ({name: exchange}, ledger)},
+                env={**os.environ, **environ({name: exchange}, ledger, 10.0)},
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -166,13 +173,13 @@ def test_nobody_listens(rekt: Rekt, path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found(result.objects) == {"reachable": "fail"}
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_accepted_and_silent(rekt: Rekt, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A retired address that acknowledges everything and sends nothing fails, with what the venue knows of it."""
     with simulated(venue="bitget", scene="busy") as exchange:
         retired = exchange.ws_url.replace("/v3/", "/v2/")
-        pointed(monkeypatch, "bitget", exchange, path, REKT_BITGET_WS_URL=retired)
-        result = rekt("venues", "check", "bitget", "--seconds", "6", "--json")
+        pointed(monkeypatch, "bitget", exchange, path, 2.5, REKT_BITGET_WS_URL=retired)
+        result = rekt("venues", "check", "bitget", "--seconds", "8", "--json")
     states = found(result.objects)
     assert result.code == 1
     assert "fail" in (states["reachable"], states.get("canary"))  # connecting again, or waiting for it again
@@ -180,13 +187,13 @@ def test_accepted_and_silent(rekt: Rekt, path: Path, monkeypatch: pytest.MonkeyP
     assert "never sends a liquidation" in result.objects[0]["hint"]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("spoil", "check"),
     [
         (lambda exchange: exchange.answer_documents(503), "contracts"),
         (lambda exchange: exchange.fault("garbage", "every", share=0.5), "frames"),
-        (lambda exchange: exchange.fault("refuse", "every", seconds=60), "reachable"),
+        (lambda exchange: exchange.fault("refuse", "every", seconds=600), "reachable"),
     ],
 )
 def test_what_goes_wrong_is_told(

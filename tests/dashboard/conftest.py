@@ -25,7 +25,7 @@ FLAGS = [
 ]  # fmt: skip
 
 
-expect.set_options(timeout=20_000)  # test machines are busy; a page that is right is right at once
+expect.set_options(timeout=30_000)  # test machines are busy; a page that is right is right at once
 
 
 class Served:
@@ -58,7 +58,7 @@ class Served:
         """End it; returns the exit code."""
         assert self._process is not None
         self._process.send_signal(signum)
-        code = self._process.wait(15)
+        code = self._process.wait(30)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._process = None

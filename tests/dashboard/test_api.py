@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -29,11 +30,13 @@ from rekt.store import Batch
 from rekt.stores.sqlite import Reader
 from rekt.stores.sqlite.outbox import Outbox
 from tests.dashboard.conftest import Recorder, Served
+from tests.waiting import clear_of_the_hour
 
 Serve = Callable[..., Served]
 Books = Callable[[str], Path]
 WITHOUT = """
 import sys
+import time
 from importlib.machinery import PathFinder
 class Without(PathFinder):
     @classmethod
@@ -116,7 +119,7 @@ def test_filters_leave_out_what_does_not_fit(day: tuple[Path, httpx.Client]) -> 
 def test_every_form_holds_the_same_rows(day: tuple[Path, httpx.Client], form: str) -> None:
     """Lines, CSV and Parquet have the objects' keys and values."""
     _, client = day
-    params = {"to": "-1h", "limit": "50"}
+    params = {"to": iso_ms(time.time_ns() // 1_000_000 - 3_600_000), "limit": "50"}
     items: list[dict[str, Any]] = client.get("/liquidations", params=params).json()["items"]
     answer = client.get("/liquidations", params={**params, "format": form})
     if form == "ndjson":
@@ -210,6 +213,7 @@ def test_the_next_post_has_words_picture_and_what_became_of_the_last(
     serve: Serve, recorder: Recorder
 ) -> None:
     """The post is of the running hour, its picture a PNG of the same, and the outbox's newest entries follow."""
+    clear_of_the_hour()
     recorder.tick()
     recorder.event("ETHUSDT", 123_456)
     now = recorder.now()

@@ -127,7 +127,7 @@ def test_tokens_can_not_be_guessed_quickly(serve: Serve, recorder: Recorder) -> 
         for n in range(15)
     ]
     assert codes[0] == 401
-    assert codes[-1] == 429
+    assert 429 in codes
 
 
 def test_a_browser_is_told_to_run_nothing_but_our_files(serve: Serve, recorder: Recorder) -> None:

@@ -34,6 +34,7 @@ from rekt.stores.sqlite import Reader
 from tests.experiments.kill import Outcome, Watcher, check, recorder
 from tests.experiments.soak import resident_kib
 
+TOLD = "the ledger can't be written"  # as the recorder's log says it
 RECOVERY_S = 30.0  # so long after the end of a trouble all that was sent must be written
 FAULTS = ("write ioerr", "sync ioerr", "write readonly")
 
@@ -141,7 +142,7 @@ def _scene(
                 if process.wait(15):
                     outcome.faults.append(f"the recorder ended with {process.returncode}")
                 watcher.close()
-        outcome.told = scene.said("the ledger can't be written")
+        outcome.told = scene.said(TOLD)
         outcome.recovered = scene.said("the ledger takes events again")
         outcome.paused = scene.said("the ledger can't keep up")
         check(ledger, exchange, watcher.seen, outcome)
@@ -207,8 +208,11 @@ def faulty_disk(
         how = Path(name) / "how"
         for number in range(times):
             scene.suffer(rng.uniform(0.2, 1.5))
+            told, end = scene.said(TOLD), time.monotonic() + RECOVERY_S
             how.write_text(FAULTS[number % len(FAULTS)])
             scene.suffer(rng.uniform(*bad_s))
+            while scene.said(TOLD) == told and time.monotonic() < end:  # it stood still all the time
+                scene.suffer(0.1)
             how.write_text("")
             scene.well_again()
             if outcome.faults:

@@ -179,6 +179,7 @@ def absent(seconds: float, *, rate: float, seed: int = 2) -> Outcome:
         try:
             with recording(folder, rate, seed) as ledger:
                 time.sleep(seconds)
+                wait_for(lambda: sink_state(ledger)[0] > 0 and bool(sink_state(ledger)[1]), 60)
                 outcome.behind_at_most, error, _ = sink_state(ledger)
                 outcome.told = error or ""
                 server.start(port)

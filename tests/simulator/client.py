@@ -100,7 +100,7 @@ async def connected(
         url,
         enable_auto_pong=pong,
         ssl_context=ssl_context,
-        websocket_handshake_timeout=3,
+        websocket_handshake_timeout=20,
         extra_headers=list(headers),
     )
     assert isinstance(listener, Client)
