@@ -269,6 +269,34 @@ def test_a_size_learnt_later_settles_the_event(tmp_path: Path) -> None:
             assert reader.instruments("binance")[symbol].contract_size == "100"
 
 
+def test_a_size_learnt_while_the_ledger_is_stuck_settles_the_event_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document comes before the event is durable: once it is, it is valued, without another reason to look."""
+    monkeypatch.setattr("rekt.pipeline.instruments.UNKNOWN_S", 0.2)
+    monkeypatch.setattr("rekt.pipeline.instruments.DURABLE_S", 0.5)
+    symbol = "BTCUSD_PERP"
+    with (
+        simulated(scene="none", unlisted=frozenset({symbol})) as exchange,
+        running(tmp_path / "l.db", exchange) as recorder,
+    ):
+        other = apsw.Connection(str(recorder.ledger))
+        other.set_busy_timeout(5000)
+        other.execute("BEGIN IMMEDIATE")
+        exchange.send(payload(symbol=symbol, st=2, z="7"))
+        assert until(lambda: recorder.service.recorders[0].last_event_us)
+        exchange.relist(symbol)
+        read = exchange.counts.documents
+        assert until(
+            lambda: exchange.counts.documents >= read + 4
+        )  # both documents, begun after it was listed
+        assert not recorder.new
+        other.execute("ROLLBACK")
+        assert until(lambda: recorder.new)
+        assert recorder.new[0].notional is None
+        assert until(lambda: recorder.events()[0].notional == 700_000_000)
+
+
 def test_the_documents_may_be_away(tmp_path: Path) -> None:
     """Recording needs no REST: without the documents linear events are valued by their suffix."""
     with simulated(scene="none") as exchange:

@@ -63,6 +63,10 @@ class Intake(Protocol):
         """The same with several at once."""
         ...
 
+    def mark(self) -> Callable[[], bool]:
+        """What tells whether all that was put before now is durable."""
+        ...
+
 
 class Appender(Protocol):
     """The writing side of a store."""
@@ -145,6 +149,8 @@ class Committer:
         self._reason = reason  # why an event would change an hour that is final already
         self._settle_ms = settle_ms
         self._items: deque[Item] = deque()
+        self._put = 0  # items; written by the producer only
+        self._done = 0  # of these, durable; written by the committer only
         self._extra_put = 0  # weight beyond one an item; written by the producer only
         self._extra_taken = 0  # the same, written by the committer only
         self._asked_to_pause = False
@@ -164,6 +170,7 @@ class Committer:
         """The same with several at once."""
         items = self._items
         items.extend(found)
+        self._put += len(found)
         self._extra_put += sum(_extra(item) for item in found if type(item) is not tuple or len(item) > 1)
         if not self._wake.is_set():
             self._wake.set()
@@ -171,6 +178,11 @@ class Committer:
             self._asked_to_pause = True
             return True
         return False
+
+    def mark(self) -> Callable[[], bool]:
+        """What tells whether all that was put before now is durable."""
+        put = self._put
+        return lambda: self._done >= put
 
     @property
     def waiting(self) -> int:
@@ -219,6 +231,7 @@ class Committer:
                 if not self._commit(items):
                     return
                 self._in_flight = 0
+                self._done += count
                 self._tell_room()
             if self._store.checkpoint_due:
                 self._store.checkpoint()

@@ -26,7 +26,7 @@ log = logging.getLogger("rekt.recorder")
 
 REFRESH_S = 3600.0
 UNKNOWN_S = 10.0  # an unknown symbol asks for the documents at most this often
-DURABLE_S = 1.0  # events that came before the documents are in the ledger by then
+DURABLE_S = 10.0  # so long it waits for the ledger to have the events that came before the documents
 MOST_SYMBOLS = 100_000  # that no document tells of
 MOST_PAGES = 50  # of one document: the longest known list has two
 SAME_MOMENT_MS = 60_000  # bitcoin's price is no older when it values an event of some time ago
@@ -48,7 +48,6 @@ class Contracts:
         fetch: Fetch,
         unsettled: Callable[[], Iterable[Liquidation]],
     ) -> None:
-        self.unsettled = True  # there may be events whose value is unknown
         self._venue = venue
         self._settings = settings
         self._committer = committer
@@ -101,12 +100,8 @@ class Contracts:
             self._lanes.subscribe(
                 chain.from_iterable(self._listed.values()) if whole else self._reference.instruments.values()
             )
-            await asyncio.sleep(DURABLE_S)
-            try:
-                await self._settle()
-            except RektError as error:  # a ledger in trouble: values wait, recording does not
-                log.warning("%s: values could not be settled yet: %s", self._venue.name, error.message)
-                self.unsettled = True
+            if not await self._settle() and again_s is None:
+                again_s = UNKNOWN_S
             if again_s is not None:
                 await asyncio.sleep(again_s)
                 continue
@@ -114,16 +109,22 @@ class Contracts:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ask.wait(), REFRESH_S)
 
-    async def _settle(self) -> None:
-        if not self.unsettled:
-            return
-        self.unsettled = False
-        events = await asyncio.to_thread(lambda: list(self._events()))
+    async def _settle(self) -> bool:
+        """Value what came before the documents; False where the ledger is in trouble: values wait, recording does not."""
+        durable = self._committer.mark()
+        end = asyncio.get_running_loop().time() + DURABLE_S
+        while not (there := durable()) and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - a thread's
+            await asyncio.sleep(0.1)
+        try:
+            events = await asyncio.to_thread(lambda: list(self._events()))
+        except RektError as error:
+            log.warning("%s: values could not be settled yet: %s", self._venue.name, error.message)
+            return False
         settled = settle(self._venue, self._reference, events)
         if settled:
             log.info("%s: the value of %d events is known now", self._venue.name, len(settled))
             self._committer.put(Change(settled=tuple(settled)))
-        self.unsettled = len(settled) < len(events)
+        return there
 
 
 async def refresh(

@@ -170,8 +170,6 @@ class Recorder:
                     for event in decoded:
                         if several:
                             self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)
-                        if event.notional is None:
-                            contracts.unsettled = True
                         if event.symbol not in instruments:
                             contracts.unknown(event.symbol)
                 else:
@@ -258,8 +256,6 @@ class Recorder:
         """Events that the decoder held back; their frames were counted when they came."""
         if self._reference.held and (events := self.venue.due(now_us, self._reference)):
             self._control -= 1
-            if any(event.notional is None for event in events):
-                self._contracts.unsettled = True
             self._committer.put(events)
             since_us = max((link.proved_us for link in self.links if link.proved.is_set()), default=NEVER)
             self.watch.note(events, since_us, self._reference.instruments)

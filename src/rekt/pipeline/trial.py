@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from rekt.model import Liquidation, Quarantined, Suspicion
@@ -45,6 +45,10 @@ class Collected:
                     if len(self.events) < KEPT:
                         self.events.setdefault(event.uid, event)
         return False
+
+    def mark(self) -> Callable[[], bool]:
+        """What tells whether all that was put before now is here: it is."""
+        return lambda: True
 
     def unsettled(self) -> list[Liquidation]:
         """The events whose value is unknown."""
