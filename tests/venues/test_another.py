@@ -23,7 +23,7 @@ from tests.venues.toyex_server import EVENTS, toyex
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("src", "tests/contracts", "tests/venues", "tests/wire", "pyproject.toml")
+COPIED = ("src", "tests/contracts", "tests/venues", "tests/wire", "tests/conftest.py", "pyproject.toml")
 
 
 @pytest.fixture(scope="module")
