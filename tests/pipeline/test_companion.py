@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from rekt.pipeline.companion import Companion
 from tests.waiting import until
 
@@ -53,6 +55,24 @@ def test_it_is_started_again_when_it_dies(tmp_path: Path) -> None:
         companion = Companion("the child", [sys.executable, "-c", child], os.environ)
         keeping = asyncio.create_task(companion.keep())
         assert await asyncio.to_thread(until, lambda: len(said(told)) >= 2)
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+        companion.stop(10)
+
+    asyncio.run(run())
+
+
+def test_one_that_is_dead_is_not_asked_to_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping in the pause before it is started again is as harmless as at any other time."""
+    monkeypatch.setattr("rekt.pipeline.companion.FIRST_S", 60.0)
+
+    async def run() -> None:
+        companion = Companion("the child", [sys.executable, "-c", ""], os.environ)
+        keeping = asyncio.create_task(companion.keep())
+        assert await asyncio.to_thread(until, lambda: "starting it again" in caplog.text)
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping

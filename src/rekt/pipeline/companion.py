@@ -34,15 +34,16 @@ class Companion:
         while True:
             began = loop.time()
             # Not by asyncio: its child must outlive this loop until `stop`.
-            self._process = await asyncio.to_thread(self._start)
-            while self._process.poll() is None:  # noqa: ASYNC110 - a process tells its end to its parent's poll alone
+            self._process = process = await asyncio.to_thread(self._start)
+            while process.poll() is None:  # noqa: ASYNC110 - a process tells its end to its parent's poll alone
                 await asyncio.sleep(0.5)
-            if self._process.stdin is not None:
+            self._process = None  # until it is there again nothing has to be asked to end
+            if process.stdin is not None:
                 with suppress(OSError):
-                    self._process.stdin.close()
+                    process.stdin.close()
             if loop.time() - began > WELL_S:
                 pause = FIRST_S
-            log.error("%s ended (%s); starting it again in %g s", self._name, self._process.returncode, pause)
+            log.error("%s ended (%s); starting it again in %g s", self._name, process.returncode, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, CAP_S)
 
