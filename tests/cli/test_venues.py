@@ -140,9 +140,12 @@ def test_a_venue_that_is_well(name: str, checked: tuple[Path, dict[str, tuple[in
     code, out = told[name]
     assert code == 0, out
     states = found([json.loads(line) for line in out.splitlines()])
-    known = {"reachable", "contracts", "acknowledged", "canary", "events", "lateness", "values", "units"}
+    known = {"reachable", "contracts", "acknowledged", "canary", "events", "values", "units"}
     for check in known - UNTOLD.get(name, set()):
         assert states[check] == "ok", out
+    assert states["lateness"] in ("ok", "warn"), (
+        out
+    )  # a machine that stood still is late; `test_judged` has the bound
     assert states["sides"] == "warn"  # half an hour at least is needed
     assert "fail" not in states.values()
     assert not ledger.parent.exists()
