@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -16,9 +17,10 @@ from typing import IO, Any
 
 import pytest
 
-from rekt import registry
+from rekt import registry, service
 from rekt.errors import LedgerError
 from rekt.model import Window
+from rekt.pipeline.committer import Committer
 from rekt.pipeline.presence import recorders
 from rekt.simulator import SimulatorThread, simulated
 from rekt.stats.coverage import union
@@ -119,8 +121,11 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_a_locked_ledger_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    """When the ledger takes nothing, the orderly end gives up, says so, and fails."""
+    """When the ledger takes nothing, the orderly end gives up (in its ten seconds, by its own reckoning), says so, and fails."""
     import apsw
+
+    assert service.ALL_S < 10
+    assert inspect.signature(Committer.close).parameters["timeout_s"].default + 1 < service.ALL_S
 
     with simulated(rate=50, hold_ms=0) as exchange, rekt(tmp_path, "run", exchange=exchange) as process:
         assert until(lambda: count(tmp_path) > 5)

@@ -16,15 +16,15 @@ import pytest
 from rekt import app
 from rekt.config import Section
 from rekt.errors import ConfigError
+from rekt.pipeline.link import BEGUN_S
 from rekt.simulator import SimulatorThread, simulated
 from rekt.stores.sqlite import Ledger, Reader
 from tests.pipeline.service import Running, running, settings_for
 from tests.waiting import until
 
 FRAMES = Path(os.environ.get("FRAMES_DIR") or Path(__file__).parents[3] / "shared" / "frames")
-QUICK_S = (
-    4.0  # canary time-out of tests that wait for it: of four ticks, as a machine may stand still meanwhile
-)
+# The canary time-out of tests that wait for it: four ticks, as a machine may stand still meanwhile.
+QUICK_S = 4.0
 
 
 def payload(number: int = 0, symbol: str = "BTCUSDT", **changes: object) -> bytes:
@@ -124,6 +124,11 @@ def test_a_stalled_socket_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert until(recorder.alive)
     assert causes(recorder.ledger) == ["stall", "stopped"]
     assert any("dead, not quiet" in record.message for record in caplog.records)
+
+
+def test_a_dead_feed_is_left_within_ten_seconds() -> None:
+    """By the time-out that holds where nothing is configured, and what a feed that has just begun is given besides."""
+    assert float(app.venue("binance").keys["canary_timeout"].default) + BEGUN_S < 10
 
 
 def test_the_retired_address_is_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -113,7 +113,7 @@ class Contracts:
         """Value what came before the documents; False where the ledger is in trouble: values wait, recording does not."""
         durable = self._committer.mark()
         end = asyncio.get_running_loop().time() + DURABLE_S
-        while not (there := durable()) and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 - a thread's
+        while not (there := durable()) and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110 (a thread does it)
             await asyncio.sleep(0.1)
         try:
             events = await asyncio.to_thread(lambda: list(self._events()))
