@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -33,6 +34,9 @@ log = logging.getLogger("rekt.app")
 
 _STARTED = time.monotonic()
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+HEAP_KEPT = 128 * 1024  # bytes: glibc's own beginning
+
 
 def tune() -> None:
     """Set the interpreter up for recording and shipping: one busy loop beside one writing thread, and few cycles of objects.
@@ -44,6 +48,21 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    _give_back()
+
+
+def _give_back() -> None:
+    """Have glibc return what is free at the heap's end, and large pieces at once, from the beginning to the end.
+
+    By default it keeps more and more for later, by what was freed before: the recorder's memory then goes up and down by
+    some MiB for many minutes, and nobody could tell a leak from that (mallopt(3): setting one of them ends this).
+    """
+    import ctypes
+
+    with suppress(AttributeError, OSError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_TRIM_THRESHOLD, HEAP_KEPT)
+        mallopt(M_MMAP_THRESHOLD, HEAP_KEPT)
 
 
 def since_start_s() -> float:

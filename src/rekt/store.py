@@ -50,6 +50,7 @@ class Batch:
         default_factory=list
     )  # one entry per frame that held events
     control: int = 0  # frames that were acknowledgements, canaries, errors
+    repeats: int = 0  # frames whose events had all been given before, known without looking
     quarantined: list[Quarantined] = field(default_factory=list)  # one entry per frame
     connections: list[Connection] = field(default_factory=list)  # the latest state of each that changed
     spans: list[Span] = field(default_factory=list)  # the latest state of each that changed

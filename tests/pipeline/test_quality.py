@@ -55,6 +55,15 @@ def test_what_one_of_two_did_not_tell_is_lost() -> None:
     assert deliveries.settle(["a", "b"], 9 * PATIENCE_S) == []
 
 
+def test_a_repeat_is_known_as_one() -> None:
+    """What was told moments ago is known, whichever connection tells it again; once it is reckoned it is new again."""
+    deliveries = Deliveries()
+    told = [deliveries.note(connection, b"1", 5, ["a", "b"], 0.0) for connection in "abab"]
+    assert told == [False, True, True, True]
+    deliveries.settle(["a", "b"], PATIENCE_S)
+    assert not deliveries.note("a", b"1", 5, ["a", "b"], PATIENCE_S)
+
+
 def test_a_connection_that_was_not_there_loses_nothing() -> None:
     """One that was not proved alive, or has ended by the time of reckoning, has no losses; one alone no comparison."""
     deliveries = Deliveries()

@@ -17,8 +17,11 @@ from rekt import app
 from rekt.config import Section
 from rekt.errors import ConfigError
 from rekt.pipeline.link import BEGUN_S
+from rekt.pipeline.recorder import Recorder
 from rekt.simulator import SimulatorThread, simulated
+from rekt.store import Appended, Batch
 from rekt.stores.sqlite import Ledger, Reader
+from rekt.wire.frame import Frame
 from tests.pipeline.service import Running, running, settings_for
 from tests.waiting import until
 
@@ -338,6 +341,42 @@ def test_two_recorders_on_one_ledger(tmp_path: Path) -> None:
         assert len(first.new) + len(second.new) == 200
     assert len(first.events()) == 200
     assert first.counters().duplicate == 200
+
+
+def test_a_repeat_of_moments_ago_is_counted_and_not_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what two connections tell, the ledger is given each event once; the repeats are counted all the same."""
+    given: list[int] = []
+    append = Ledger.append
+
+    def looked_up(ledger: Ledger, batch: Batch) -> Appended:
+        given.append(len(batch.frames))
+        return append(ledger, batch)
+
+    monkeypatch.setattr(Ledger, "append", looked_up)
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, connections=2) as recorder,
+    ):
+        assert until(lambda: sum(link.proved.is_set() for link in recorder.links()) == 2)
+        for number in range(100):
+            exchange.send(payload(number))
+        assert until(lambda: recorder.counters().duplicate == 100)
+    assert sum(given) == 100
+    counters = recorder.counters()
+    assert (counters.stored, counters.duplicate) == (100, 100)
+    assert counters.received == sum(counters[1:])
+
+
+def test_a_fault_of_ours_at_one_frame_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before the frame that we fail at is recorded: told again by another connection it is a repeat."""
+    with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange) as recorder:
+        monkeypatch.setattr(Recorder, "_notice", lambda *_: 1 / 0)
+        (one,), (link,) = recorder.service.recorders, recorder.links()
+        frames = [Frame(time.time_ns() // 1000, text) for text in (payload(1), b'{"result":null,"id":1}')]
+        recorder.call(lambda: one._read(link, frames))
+        assert until(lambda: len(recorder.new) == 1)
 
 
 def test_a_full_queue_pauses_reading_and_drops_nothing(

@@ -39,7 +39,8 @@ RETRY_S = (0.05, 0.2, 0.5, 1.0)  # then every second
 class Change:
     """Everything but events and quarantined frames that a recorder wants durable."""
 
-    control: int = 0
+    control: int = 0  # frames
+    repeats: int = 0  # frames of which all was put before
     connections: tuple[Connection, ...] = ()
     spans: tuple[Span, ...] = ()
     instruments: tuple[Instrument, ...] = ()
@@ -109,6 +110,7 @@ def fold(run: str, items: list[Item]) -> Batch:
             frames.append(item)
         elif isinstance(item, Change):
             batch.control += item.control
+            batch.repeats += item.repeats
             connections.update((connection.id, connection) for connection in item.connections)
             spans.update(((span.connection, span.start_ms), span) for span in item.spans)
             batch.instruments.extend(item.instruments)

@@ -45,17 +45,19 @@ class Deliveries:
 
     def note(
         self, connection: str, uid: bytes, trade_time: int, alive: Collection[str], now_s: float
-    ) -> None:
+    ) -> bool:
         """A connection told an event; `alive` are the connections that were proved alive at this moment.
 
-        `alive` is kept and compared: not to be changed afterwards.
+        True where it had been told before, within moments. `alive` is kept and compared: not to be changed afterwards.
         """
         told = self._told.get(uid)
         if told is None:
             self._told[uid] = self._share((connection,))
             self._stretch(trade_time - trade_time % HOUR, alive, now_s).uids.append(uid)
-        elif connection not in told:
+            return False
+        if connection not in told:
             self._told[uid] = self._share((*told, connection))
+        return True
 
     def _stretch(self, hour: int, alive: Collection[str], now_s: float) -> _Stretch:
         if self._waiting:

@@ -71,7 +71,8 @@ class Recorder:
             venue, settings, committer, reference, self._lanes, fetch=fetch, unsettled=unsettled
         )
         self._stopping = asyncio.Event()
-        self._control = 0
+        self._control = 0  # frames since the last flush, and the next
+        self._repeats = 0
         self._doubts: dict[str, float] = {}  # kinds of bad frames and when they were told, monotonic seconds
         self._deliveries = Deliveries()
         self._clocks = ClockWatch()
@@ -147,9 +148,22 @@ class Recorder:
     # -- frames: the hot path --------------------------------------------------------------------------------------
 
     def _read(self, link: Link, frames: list[Frame]) -> None:
+        if self._tape is not None:
+            self._tape.write(self.venue.name, link.life.connection.id, frames, link.endpoint.market)
+        found: list[Item] = []
+        try:
+            self._sort(link, frames, found)
+        finally:  # a fault of ours at one frame costs no other: what the next connection tells of them is a repeat
+            if found and self._committer.put_all(found) and not self._lanes.paused:
+                log.warning(
+                    "%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name
+                )
+                self._lanes.pause()
+
+    def _sort(self, link: Link, frames: list[Frame], found: list[Item]) -> None:
+        """What is to be made durable goes to `found`; of frames that are none of that it is noted what they say."""
         decode, reference = self.venue.decode, self._reference.of(link.endpoint.market)
         instruments = reference.instruments
-        found: list[Item] = []
         noted: list[Liquidation] = []
         lanes, contracts = self._lanes, self._contracts
         several = lanes.alive(link.part) if len(lanes.links) > 1 else []
@@ -164,12 +178,13 @@ class Recorder:
                 found.append(self._quarantined(link, frame, failed))
             else:
                 if isinstance(decoded, tuple) and decoded:
-                    found.append(decoded)
+                    if several and self._told_before(link, decoded, several):
+                        self._repeats += 1
+                    else:
+                        found.append(decoded)
                     noted += decoded
                     link.dialogue.heard(decoded)
                     for event in decoded:
-                        if several:
-                            self._deliveries.note(link.name, event.uid, event.trade_time, several, link.seen)
                         if event.symbol not in instruments:
                             contracts.unknown(event.symbol)
                 else:
@@ -181,16 +196,21 @@ class Recorder:
                             self._alive(link)
                     elif isinstance(decoded, Notice):
                         self._notice(link, decoded)
-        if self._tape is not None:
-            self._tape.write(self.venue.name, link.life.connection.id, frames, link.endpoint.market)
-        if not found:
-            return
         if noted:
             self.last_event_us = frames[-1].received_us
             self.watch.note(noted, link.proved_us, instruments)
-        if self._committer.put_all(found) and not lanes.paused:
-            log.warning("%s: the ledger can't keep up; reading pauses, nothing is dropped", self.venue.name)
-            lanes.pause()
+
+    def _told_before(self, link: Link, events: Iterable[Liquidation], alive: Collection[str]) -> bool:
+        """Whether each of a frame's events was told moments ago: then it is on its way to the ledger, or in it.
+
+        The ledger would find that out itself, by its index; half of all frames need not wait and be looked up so.
+        """
+        note, name, seen = self._deliveries.note, link.name, link.seen
+        new = 0
+        for event in events:
+            if not note(name, event.uid, event.trade_time, alive, seen):
+                new += 1
+        return not new
 
     def _quarantined(self, link: Link, frame: Frame, reason: str) -> Quarantined:
         if self._worth_telling(reason.partition(":")[0]):
@@ -267,13 +287,14 @@ class Recorder:
         for change in clock:
             what = "the machine slept for" if change.kind == "asleep" else "the clock was set by"
             log.warning("%s %.1f s; coverage rests on the venue's own time", what, change.seconds)
-        if connections or spans or self._control or deliveries or clock:
+        if connections or spans or self._control or self._repeats or deliveries or clock:
             facts = Change(
                 control=self._control,
+                repeats=self._repeats,
                 connections=tuple(connections),
                 spans=tuple(spans),
                 deliveries=tuple(deliveries),
                 clock=tuple(clock),
             )
             self._committer.put(facts)
-            self._control = 0
+            self._control = self._repeats = 0

@@ -197,6 +197,7 @@ def _event(payload: _Payload, received_us: int, reference: Reference, ordinal: i
         raise FrameError(f"a time out of bounds: T={trade_time}, E={event_time}")
     price, average, quantity, filled = order.p, order.ap, order.q, order.z
     if quantity == filled:
+        filled = quantity  # one text for both, like the symbol's below: many may wait
         plain = _three(f"{price} {average} {filled}")
     else:
         plain = _four(f"{price} {average} {filled} {quantity}")
@@ -211,6 +212,8 @@ def _event(payload: _Payload, received_us: int, reference: Reference, ordinal: i
         price_c, average_c, filled_c = canonical(price), canonical(average), canonical(filled)
 
     instrument = reference.instruments.get(symbol)
+    if instrument is not None:
+        symbol = instrument.symbol
     kind = order.st if order.st is not None else payload.st
     if kind == 1 or (
         kind != 2 and (instrument.market if instrument else _inferred_market(symbol)) == "linear"

@@ -138,6 +138,7 @@ class Ledger:
             refused += many(self._suspect, batch.suspicions)
             if batch.quarantined or refused:
                 quarantine.keep(self._connection, batch.run, [*batch.quarantined, *refused])
+            done = done._replace(duplicate=done.duplicate + batch.repeats)
             quarantined = len(batch.quarantined) + done.quarantined
             counted = (batch.control, done.stored, done.duplicate, quarantined, len(done.new))
             if any(counted):
