@@ -15,33 +15,32 @@ from rekt.fields import HOUR
 from rekt.model import Delivery
 
 PATIENCE_S = 10.0  # so long the others may take to tell the same event
-_STRETCH_S = 1.0
+_STRETCH_S = 2.5
 _SHARED = 1_000
 
-Tellers = tuple[str, ...]
+_Told = tuple[int, tuple[str, ...]]  # the hour that an event belongs to, and the connections that told it
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Events of one hour that were first told within a second, with the same connections alive."""
+    """Events that were first told within moments, with the same connections alive."""
 
     began_s: float
     last_s: float
-    hour: int
     alive: Collection[str]
-    uids: list[bytes] = field(default_factory=list)
+    told: dict[bytes, _Told] = field(default_factory=dict)  # by uid
 
 
 class Deliveries:
     """Notes who told which event, and adds up once the others had their chance.
 
-    Thousands of events may wait: each costs a place in a dictionary and one in a list, and no object of its own.
+    Thousands of events may wait: each costs a place in a dictionary, and no object of its own. A dictionary holds a
+    few seconds: one of all that waits would be filled and emptied for ever, and built anew in another size each time.
     """
 
     def __init__(self) -> None:
-        self._told: dict[bytes, Tellers] = {}
-        self._waiting: deque[_Stretch] = deque()
-        self._shared: dict[Tellers, Tellers] = {}
+        self._waiting: deque[_Stretch] = deque()  # a handful, the newest last
+        self._shared: dict[_Told, _Told] = {}
 
     def note(
         self, connection: str, uid: bytes, trade_time: int, alive: Collection[str], now_s: float
@@ -50,29 +49,29 @@ class Deliveries:
 
         True where it had been told before, within moments. `alive` is kept and compared: not to be changed afterwards.
         """
-        told = self._told.get(uid)
-        if told is None:
-            self._told[uid] = self._share((connection,))
-            self._stretch(trade_time - trade_time % HOUR, alive, now_s).uids.append(uid)
-            return False
-        if connection not in told:
-            self._told[uid] = self._share((*told, connection))
-        return True
+        for stretch in reversed(self._waiting):
+            if (known := stretch.told.get(uid)) is not None:
+                hour, tellers = known
+                if connection not in tellers:
+                    stretch.told[uid] = self._share((hour, (*tellers, connection)))
+                return True
+        self._stretch(alive, now_s).told[uid] = self._share((trade_time - trade_time % HOUR, (connection,)))
+        return False
 
-    def _stretch(self, hour: int, alive: Collection[str], now_s: float) -> _Stretch:
+    def _stretch(self, alive: Collection[str], now_s: float) -> _Stretch:
         if self._waiting:
             last = self._waiting[-1]
-            if now_s - last.began_s < _STRETCH_S and hour == last.hour and alive == last.alive:
+            if now_s - last.began_s < _STRETCH_S and alive == last.alive:
                 last.last_s = now_s
                 return last
-        self._waiting.append(_Stretch(now_s, now_s, hour, alive))
+        self._waiting.append(_Stretch(now_s, now_s, alive))
         return self._waiting[-1]
 
-    def _share(self, tellers: Tellers) -> Tellers:
-        """The one tuple that stands for these; there are few, but for renewals."""
+    def _share(self, told: _Told) -> _Told:
+        """The one tuple that stands for these; there are few, but for renewals and hours of long ago."""
         if len(self._shared) > _SHARED:
             self._shared.clear()
-        return self._shared.setdefault(tellers, tellers)
+        return self._shared.setdefault(told, told)
 
     def settle(self, alive: Collection[str], now_s: float) -> list[Delivery]:
         """What is certain by now, since the last call.
@@ -83,13 +82,13 @@ class Deliveries:
         while self._waiting and now_s - self._waiting[0].last_s >= PATIENCE_S:
             stretch = self._waiting.popleft()
             witnesses = set(stretch.alive) & set(alive)
-            for told, number in Counter(map(self._told.pop, stretch.uids)).items():
-                if len(witnesses.union(told)) < 2:
+            for (hour, tellers), number in Counter(stretch.told.values()).items():
+                if len(witnesses.union(tellers)) < 2:
                     continue  # nobody to compare with
-                for connection in told:
-                    counts[connection, stretch.hour, "told"] += number
-                for connection in witnesses.difference(told):
-                    counts[connection, stretch.hour, "lost"] += number
+                for connection in tellers:
+                    counts[connection, hour, "told"] += number
+                for connection in witnesses.difference(tellers):
+                    counts[connection, hour, "lost"] += number
         found = {(connection, hour) for connection, hour, _ in counts}
         return [
             Delivery(connection, hour, counts[connection, hour, "told"], counts[connection, hour, "lost"])
