@@ -54,7 +54,7 @@ def slow_disk(
 ) -> Slow:
     """Make the disk slow again and again for so long, at least once; see the module's docstring for what must hold.
 
-    `sync_s`: how long a sync takes then; None: as long as a queue and a quarter take to come by two connections.
+    `sync_s`: how long a sync takes then; None: as long as a queue and a quarter take to come (repeats don't wait).
     """
     outcome = Slow()
     with tempfile.TemporaryDirectory() as name:
@@ -62,7 +62,7 @@ def slow_disk(
         exchange = Exchange.start(
             "--rate", str(rate), "--hold-ms", "0", "--seed", str(seed), "--buffer", str(64 << 20)
         )
-        slow = sync_s or 1.25 * queue / (2 * rate)
+        slow = sync_s or 1.25 * queue / rate
         try:
             with log.open("wb") as errors:
                 process = recorder(
