@@ -369,6 +369,21 @@ def test_a_repeat_of_moments_ago_is_counted_and_not_looked_up(
     assert counters.received == sum(counters[1:])
 
 
+def test_a_frame_that_is_a_repeat_in_part_is_no_repeat(tmp_path: Path) -> None:
+    """Of a frame with an event that was told and one that was not, the new one is stored and the frame counts as stored."""
+    one, two, three = (payload(number) for number in (1, 2, 3))
+    with (
+        simulated(scene="none") as exchange,
+        running(tmp_path / "l.db", exchange, connections=2) as recorder,
+    ):
+        assert until(lambda: sum(link.proved.is_set() for link in recorder.links()) == 2)
+        exchange.send(b"[" + one + b"," + two + b"]")
+        exchange.send(b"[" + two + b"," + three + b"]")
+        assert until(lambda: recorder.counters().duplicate == 2)
+    assert len(recorder.events()) == 3
+    assert recorder.counters().stored == 2
+
+
 def test_a_fault_of_ours_at_one_frame_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before the frame that we fail at is recorded: told again by another connection it is a repeat."""
     with simulated(scene="none") as exchange, running(tmp_path / "l.db", exchange) as recorder:
