@@ -47,9 +47,9 @@ def test_what_one_of_two_did_not_tell_is_lost() -> None:
     deliveries = Deliveries()
     for number in range(10):
         uid = bytes([number])
-        deliveries.note("a", uid, 5, ["a", "b"], 0.0)
+        deliveries.note("a", uid, 5, ("a", "b"), 0.0)
         if number < 7:
-            deliveries.note("b", uid, 5, ["a", "b"], 0.1)
+            deliveries.note("b", uid, 5, ("a", "b"), 0.1)
     assert deliveries.settle(["a", "b"], PATIENCE_S - 0.1) == []
     assert deliveries.settle(["a", "b"], PATIENCE_S) == [Delivery("a", 0, 10, 0), Delivery("b", 0, 7, 3)]
     assert deliveries.settle(["a", "b"], 9 * PATIENCE_S) == []
@@ -58,17 +58,27 @@ def test_what_one_of_two_did_not_tell_is_lost() -> None:
 def test_a_repeat_is_known_as_one() -> None:
     """What was told moments ago is known, whichever connection tells it again; once it is reckoned it is new again."""
     deliveries = Deliveries()
-    told = [deliveries.note(connection, b"1", 5, ["a", "b"], 0.0) for connection in "abab"]
+    told = [deliveries.note(connection, b"1", 5, ("a", "b"), 0.0) for connection in "abab"]
     assert told == [False, True, True, True]
     deliveries.settle(["a", "b"], PATIENCE_S)
-    assert not deliveries.note("a", b"1", 5, ["a", "b"], PATIENCE_S)
+    assert not deliveries.note("a", b"1", 5, ("a", "b"), PATIENCE_S)
+
+
+def test_there_is_little_to_look_through_whatever_comes() -> None:
+    """Events of many parts and hours by turns, as a venue of many connections tells them, lie in few dictionaries."""
+    deliveries = Deliveries()
+    for number in range(2000):
+        part = number % 20
+        alive = (f"{part} a", f"{part} b")
+        deliveries.note(alive[0], b"%d" % number, number * HOUR, alive, number / 1000)
+    assert len(deliveries._waiting) == 1
 
 
 def test_a_connection_that_was_not_there_loses_nothing() -> None:
     """One that was not proved alive, or has ended by the time of reckoning, has no losses; one alone no comparison."""
     deliveries = Deliveries()
-    deliveries.note("a", b"1", 5, ["a"], 0.0)
-    deliveries.note("a", b"2", 5, ["a", "b"], 0.0)
+    deliveries.note("a", b"1", 5, ("a",), 0.0)
+    deliveries.note("a", b"2", 5, ("a", "b"), 0.0)
     assert deliveries.settle(["a"], PATIENCE_S) == []
 
 

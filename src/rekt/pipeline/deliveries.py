@@ -18,16 +18,16 @@ PATIENCE_S = 10.0  # so long the others may take to tell the same event
 _STRETCH_S = 2.5
 _SHARED = 1_000
 
-_Told = tuple[int, tuple[str, ...]]  # the hour that an event belongs to, and the connections that told it
+Names = tuple[str, ...]  # of connections
+_Told = tuple[int, Names, Names]  # of an event: its hour, who was alive when it was first told, who told it
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Events that were first told within moments, with the same connections alive."""
+    """Events that were first told within moments."""
 
     began_s: float
     last_s: float
-    alive: Collection[str]
     told: dict[bytes, _Told] = field(default_factory=dict)  # by uid
 
 
@@ -42,30 +42,28 @@ class Deliveries:
         self._waiting: deque[_Stretch] = deque()  # a handful, the newest last
         self._shared: dict[_Told, _Told] = {}
 
-    def note(
-        self, connection: str, uid: bytes, trade_time: int, alive: Collection[str], now_s: float
-    ) -> bool:
+    def note(self, connection: str, uid: bytes, trade_time: int, alive: Names, now_s: float) -> bool:
         """A connection told an event; `alive` are the connections that were proved alive at this moment.
 
-        True where it had been told before, within moments. `alive` is kept and compared: not to be changed afterwards.
+        True where it had been told before, within moments.
         """
         for stretch in reversed(self._waiting):
             if (known := stretch.told.get(uid)) is not None:
-                hour, tellers = known
+                hour, then, tellers = known
                 if connection not in tellers:
-                    stretch.told[uid] = self._share((hour, (*tellers, connection)))
+                    stretch.told[uid] = self._share((hour, then, (*tellers, connection)))
                 return True
-        self._stretch(alive, now_s).told[uid] = self._share((trade_time - trade_time % HOUR, (connection,)))
+        hour = trade_time - trade_time % HOUR
+        self._stretch(now_s).told[uid] = self._share((hour, alive, (connection,)))
         return False
 
-    def _stretch(self, alive: Collection[str], now_s: float) -> _Stretch:
-        if self._waiting:
-            last = self._waiting[-1]
-            if now_s - last.began_s < _STRETCH_S and alive == last.alive:
-                last.last_s = now_s
-                return last
-        self._waiting.append(_Stretch(now_s, now_s, alive))
-        return self._waiting[-1]
+    def _stretch(self, now_s: float) -> _Stretch:
+        """The one of now. By time alone, so that there are few to look through, whatever comes."""
+        if not self._waiting or now_s - self._waiting[-1].began_s >= _STRETCH_S:
+            self._waiting.append(_Stretch(now_s, now_s))
+        last = self._waiting[-1]
+        last.last_s = now_s
+        return last
 
     def _share(self, told: _Told) -> _Told:
         """The one tuple that stands for these; there are few, but for renewals and hours of long ago."""
@@ -81,8 +79,8 @@ class Deliveries:
         counts: Counter[tuple[str, int, str]] = Counter()
         while self._waiting and now_s - self._waiting[0].last_s >= PATIENCE_S:
             stretch = self._waiting.popleft()
-            witnesses = set(stretch.alive) & set(alive)
-            for (hour, tellers), number in Counter(stretch.told.values()).items():
+            for (hour, then, tellers), number in Counter(stretch.told.values()).items():
+                witnesses = set(then) & set(alive)
                 if len(witnesses.union(tellers)) < 2:
                     continue  # nobody to compare with
                 for connection in tellers:

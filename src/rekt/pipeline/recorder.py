@@ -16,7 +16,7 @@ from rekt.errors import FrameError
 from rekt.model import Instrument, Liquidation, Quarantined
 from rekt.pipeline.clock import ClockWatch
 from rekt.pipeline.committer import Change, Intake, Item
-from rekt.pipeline.deliveries import Deliveries
+from rekt.pipeline.deliveries import Deliveries, Names
 from rekt.pipeline.instruments import Contracts, Fetch
 from rekt.pipeline.lanes import REMIND_S, Lanes, Open, Part, cancelled
 from rekt.pipeline.link import NEVER, Link
@@ -152,7 +152,7 @@ class Recorder:
             self._tape.write(self.venue.name, link.life.connection.id, frames, link.endpoint.market)
         found: list[Item] = []
         try:
-            self._sort(link, frames, found)
+            self._interpret(link, frames, found)
         finally:  # a fault of ours at one frame costs no other: what the next connection tells of them is a repeat
             if found and self._committer.put_all(found) and not self._lanes.paused:
                 log.warning(
@@ -160,13 +160,13 @@ class Recorder:
                 )
                 self._lanes.pause()
 
-    def _sort(self, link: Link, frames: list[Frame], found: list[Item]) -> None:
+    def _interpret(self, link: Link, frames: list[Frame], found: list[Item]) -> None:
         """What is to be made durable goes to `found`; of frames that are none of that it is noted what they say."""
         decode, reference = self.venue.decode, self._reference.of(link.endpoint.market)
         instruments = reference.instruments
         noted: list[Liquidation] = []
         lanes, contracts = self._lanes, self._contracts
-        several = lanes.alive(link.part) if len(lanes.links) > 1 else []
+        several = tuple(lanes.alive(link.part)) if len(lanes.links) > 1 else ()
         for frame in frames:
             received_us, data = frame
             try:
@@ -200,7 +200,7 @@ class Recorder:
             self.last_event_us = frames[-1].received_us
             self.watch.note(noted, link.proved_us, instruments)
 
-    def _told_before(self, link: Link, events: Iterable[Liquidation], alive: Collection[str]) -> bool:
+    def _told_before(self, link: Link, events: Iterable[Liquidation], alive: Names) -> bool:
         """Whether each of a frame's events was told moments ago: then it is on its way to the ledger, or in it.
 
         The ledger would find that out itself, by its index; half of all frames need not wait and be looked up so.
