@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from array import array
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -29,11 +31,13 @@ import apsw
 from rekt.errors import LedgerError
 from rekt.fields import iso_ms
 from rekt.stores.sqlite import Reader
+from rekt.stores.sqlite.schema import open_reader
 from tests.experiments.exchange import Exchange
 from tests.experiments.kill import recorder
 from tests.experiments.together import LOG_BYTES
 
 LOOK_S = 0.002
+PATIENCE_S = 30.0
 MEMORY_GROWTH = 1.02
 LATENCY_GROWTH = 1.25
 
@@ -110,30 +114,37 @@ class _Latency:
 
     def __init__(self, ledger: Path) -> None:
         self.found: array[int] = array("q")  # of the current quarter
+        self.error: Exception | None = None  # why it reads no more
         self._ledger = ledger
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        while not self._stop.is_set():
-            try:
-                Reader(self._ledger).close()  # there, and of our version
-            except LedgerError:
-                self._stop.wait(0.05)
-            else:
-                break
-        connection = apsw.Connection(str(self._ledger), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.execute("PRAGMA query_only=ON")
+        try:
+            self._read()
+        except (apsw.Error, LedgerError) as error:
+            self.error = error
+
+    def _read(self) -> None:
+        if (connection := self._open()) is None:
+            return
         seen = 0
         sql = "SELECT seq, received_us FROM liquidation WHERE seq > ? ORDER BY seq LIMIT 20000"
-        while not self._stop.wait(LOOK_S):
-            rows = cast("list[tuple[int, int]]", connection.execute(sql, (seen,)).fetchall())
-            now_us = time.time_ns() // 1000
-            if rows:
-                seen = rows[-1][0]
-                self.found.extend(now_us - received_us for _, received_us in rows)
-        connection.close()
+        with closing(connection):
+            while not self._stop.wait(LOOK_S):
+                rows = cast("list[tuple[int, int]]", connection.execute(sql, (seen,)).fetchall())
+                now_us = time.time_ns() // 1000
+                if rows:
+                    seen = rows[-1][0]
+                    self.found.extend(now_us - received_us for _, received_us in rows)
+
+    def _open(self) -> apsw.Connection | None:
+        """The ledger once it is there and of our version; it waits where another has it locked. None when told to stop."""
+        while not self._stop.wait(0.05):
+            with suppress(LedgerError):
+                return open_reader(self._ledger)
+        return None
 
     def close(self) -> None:
         self._stop.set()
@@ -154,9 +165,10 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
                 process = recorder(ledger, exchange, stderr=errors, program=("rekt",))
             try:
                 latency = _Latency(ledger)
-                while not latency.found and process.poll() is None:
-                    time.sleep(0.05)
+                _wait_for_some(latency, process)
                 _measure(outcome, seconds, process.pid, log, latency, tell_s)
+                if latency.error is not None:
+                    outcome.faults.append(f"the reader ended: {latency.error}")
                 if process.poll() is not None:
                     outcome.faults.append(f"the recorder ended by itself with {process.returncode}")
                 outcome.delivered = (
@@ -187,6 +199,13 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
     return outcome
 
 
+def _wait_for_some(latency: _Latency, process: subprocess.Popen[bytes]) -> None:
+    """Until the first events can be read, or none will be."""
+    end = time.monotonic() + PATIENCE_S
+    while not latency.found and latency.error is None and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def _measure(
     outcome: Soak, seconds: float, pid: int, log: Path, latency: _Latency, tell_s: float | None
 ) -> None:
@@ -194,8 +213,12 @@ def _measure(
     for number, quarter in enumerate(outcome.quarters, 1):
         latency.found = quarter.latency_us
         end = began + seconds * number / 4
-        # One in which the machine stood still all the time goes on until something was measured.
-        while (now := time.monotonic()) < end or not (quarter.memory_kib and quarter.latency_us):
+        # One in which the machine stood still all the time goes on for a while, until something was measured.
+        while (now := time.monotonic()) < end or (
+            not (quarter.memory_kib and quarter.latency_us)
+            and latency.error is None
+            and now < end + PATIENCE_S
+        ):
             try:
                 quarter.memory_kib.append(resident_kib(pid))
             except OSError:  # it ended; the caller tells

@@ -105,6 +105,7 @@ def test_clocks_that_are_set_and_a_machine_that_sleeps() -> None:
     assert found.sent_in_covered_time > 0
 
 
+@pytest.mark.timeout(180)
 def test_a_soak_of_seconds() -> None:
     """Under steady load all that was delivered is there once, the log is bounded, and each quarter was measured."""
     outcome = soak(6.0)
