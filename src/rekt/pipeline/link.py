@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 
 from rekt.model import Connection as ConnectionFact
@@ -20,6 +21,9 @@ NEVER = 1 << 62
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
 BEGUN_S = 1.2  # a feed that begins to deliver is given so much longer: its tick is due within a second
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
+PATIENCE_S = (
+    30.0  # a feed that may have died while we did not read is waited for no longer than this, besides
+)
 
 
 def dead_at(proof: float, seen: float, timeout_s: float) -> float:
@@ -31,11 +35,36 @@ def dead_at(proof: float, seen: float, timeout_s: float) -> float:
     return at + BEGUN_S if seen > at - BEGUN_S else at
 
 
+class Patience:
+    """Until when a feed that was not read may be silent and live. Pure; loop times.
+
+    What TCP sends into a full buffer is lost, and sent again after times that double. So the other side may be silent
+    for as long again as we were behind, however soon the buffer is empty (seen here: a timer of 3.8 s after pauses of
+    about a second each; Linux 6, loopback, 2026-11-28). Pauses that follow each other within the time-out are one
+    stretch: what was lost in the first may have been lost again in the last.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.until = -math.inf  # it counts as dead no earlier than this
+        self._timeout_s = timeout_s
+        self._behind_since = self._resumed = -math.inf
+
+    def pause(self, now: float) -> None:
+        """Reading stops."""
+        if now - self._resumed > self._timeout_s:
+            self._behind_since = now
+
+    def resume(self, now: float) -> None:
+        """Reading goes on."""
+        self._resumed = now
+        self.until = now + self._timeout_s + min(now - self._behind_since, PATIENCE_S)
+
+
 class Link:
     """Runs one open connection to its end.
 
-    The canary watch is suspended while reading is paused, and starts anew when it resumes. An end that comes just
-    after this process was away (the machine slept, or it was stopped) has the cause `machine asleep`.
+    The canary watch is suspended while reading is paused, and patient after it. An end that comes just after this
+    process was away (the machine slept, or it was stopped) has the cause `machine asleep`.
     """
 
     def __init__(
@@ -70,7 +99,8 @@ class Link:
         self._read = read
         self._read_clocks = read_clocks
         self._clocks = ClockWatch(read_clocks)
-        self._away = -1e9  # loop time when this process came back from having been away
+        self._away = -math.inf  # loop time when this process came back from having been away
+        self._patience = Patience(timeout_s)
         self.paused = False
         self._tasks = [asyncio.create_task(self._consume()), asyncio.create_task(self._watch())]
         if self.dialogue.needed:
@@ -101,13 +131,14 @@ class Link:
         """Stop reading the socket; the venue's frames wait in the buffers of the network."""
         if not self.paused:
             self.paused = True
+            self._patience.pause(asyncio.get_running_loop().time())
             self._connection.pause()
 
     def resume(self) -> None:
         """Read on."""
         if self.paused:
             self.paused = False
-            self._proof = asyncio.get_running_loop().time()
+            self._patience.resume(asyncio.get_running_loop().time())
             self._connection.resume()
 
     @property
@@ -167,12 +198,15 @@ class Link:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + 0.25 if self.paused else dead_at(self._proof, self.seen, self._timeout_s)
+            due = loop.time() + 0.25 if self.paused else self._dead_at()
             await asyncio.sleep(max(due - loop.time(), 0.0))
             now = loop.time()
             if now - due > LATE_S:  # frames that came meanwhile wait in the buffers: look at them first
-                self._proof = now - self._timeout_s + LATE_S
+                self._proof = max(self._proof, now - self._timeout_s + LATE_S)
                 self._away = now
-            elif not self.paused and now >= dead_at(self._proof, self.seen, self._timeout_s):
+            elif not self.paused and now >= self._dead_at():
                 self.leave("stall" if self.ticks else "mis-routed")
                 return
+
+    def _dead_at(self) -> float:
+        return max(dead_at(self._proof, self.seen, self._timeout_s), self._patience.until)
