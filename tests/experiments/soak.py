@@ -37,7 +37,7 @@ from tests.experiments.kill import recorder
 from tests.experiments.together import LOG_BYTES
 
 LOOK_S = 0.002
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0  # for the first event, and for one in a quarter that has none: the machine may stand still
 MEMORY_GROWTH = 1.02
 LATENCY_GROWTH = 1.25
 
@@ -194,6 +194,8 @@ def soak(seconds: float, *, rate: float = 2000.0, seed: int = 1, tell_s: float |
             outcome.faults.append(f"frames are unaccounted for: {counters}")
         if outcome.stored != outcome.delivered:
             outcome.faults.append(f"{outcome.delivered} were delivered, {outcome.stored} are there")
+        if not all(quarter.memory_kib and quarter.latency_us for quarter in outcome.quarters):
+            outcome.faults.append("in a quarter nothing was measured")
         if max(quarter.log_bytes for quarter in outcome.quarters) > LOG_BYTES:
             outcome.faults.append("the log grew without bound")
     return outcome

@@ -21,9 +21,7 @@ NEVER = 1 << 62
 AWAY_S = 5.0  # a connection that ends so long (and the time-out) after we came back ends because we were away
 BEGUN_S = 1.2  # a feed that begins to deliver is given so much longer: its tick is due within a second
 LATE_S = 1.0  # the watch woke so much later than it meant to: this process, not the venue, was away
-PATIENCE_S = (
-    30.0  # a feed that may have died while we did not read is waited for no longer than this, besides
-)
+PATIENCE_S = 30.0  # of a feed that was not read: at most; it may have died meanwhile
 
 
 def dead_at(proof: float, seen: float, timeout_s: float) -> float:
@@ -38,7 +36,7 @@ def dead_at(proof: float, seen: float, timeout_s: float) -> float:
 class Patience:
     """Until when a feed that was not read may be silent and live. Pure; loop times.
 
-    What TCP sends into a full buffer is lost, and sent again after times that double. So the other side may be silent
+    What TCP sends into a full buffer may be lost, and is sent again after times that double. So the other side may be silent
     for as long again as we were behind, however soon the buffer is empty (seen here: a timer of 3.8 s after pauses of
     about a second each; Linux 6, loopback, 2026-11-28). Pauses that follow each other within the time-out are one
     stretch: what was lost in the first may have been lost again in the last.
